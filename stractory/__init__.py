@@ -1,0 +1,48 @@
+"""stractory: a streaming actor factory.
+
+    strac = stractory.client("127.0.0.1:9000")
+    strac.create("mr-echo", echo)
+    with strac.connect("mr-echo") as stream: ...
+
+Importing this patches nothing, sets up no logging, and loads a module only when one of its names is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from stractory.errors import *  # noqa: F403
+from stractory.errors import __all__ as _errors
+from stractory.version import VERSION
+
+if TYPE_CHECKING:
+    from stractory.actors.definition import ActorDefinition as ActorDefinition
+    from stractory.actors.definition import stream as stream
+    from stractory.clients.client import Client as Client
+    from stractory.clients.making import client as client
+    from stractory.wire.info import ActorInfo as ActorInfo
+    from stractory.wire.info import WorkerInfo as WorkerInfo
+
+__version__ = VERSION
+
+_HOMES = {
+    "ActorDefinition": "stractory.actors.definition",
+    "ActorInfo": "stractory.wire.info",
+    "Client": "stractory.clients.client",
+    "WorkerInfo": "stractory.wire.info",
+    "client": "stractory.clients.making",
+    "stream": "stractory.actors.definition",
+}
+
+__all__ = [*_errors, *_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value

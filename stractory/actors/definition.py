@@ -1,0 +1,73 @@
+"""What ``create`` ships, as the user makes it: a kind, an init, options, and perhaps a client wrapper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from stractory.actors.code import ship
+from stractory.errors import ActorNotShippable
+from stractory.wire.messages import pack
+from stractory.wire.shipping import Definition
+
+Init = Callable[..., Any] | str
+Wrapper = Callable[[Any, Mapping[str, Any]], Any] | str
+
+
+class ActorDefinition:
+    """An actor that can be created any number of times; made by :func:`stream`.
+
+    It is serialized once, when first created: what its code refers to travels as it is then.
+    """
+
+    def __init__(
+        self, kind: str, init: Init, options: Mapping[str, Any] | None, client: Wrapper | None
+    ) -> None:
+        self.kind = kind
+        self.init = init
+        self.options = dict(options or {})
+        self.client = client
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} actor of {getattr(self.init, '__qualname__', self.init)}>"
+
+    @cached_property
+    def shipped(self) -> Definition:
+        """The definition as it travels. Raises ActorNotShippable."""
+        wrapper = None if self.client is None else ship(self.client, "client")
+        definition = Definition(self.kind, ship(self.init, "init"), wrapper, check_options(self.options))
+        definition.packed  # noqa: B018  # made now, so that every create finds it ready
+        return definition
+
+
+def stream(
+    init: Init, *, options: Mapping[str, Any] | None = None, client: Wrapper | None = None
+) -> ActorDefinition:
+    """A stream actor.
+
+    ``init(options)`` or ``init(options, context)`` runs once, on the worker, and returns
+    ``handler(stream, address)``, which runs for each connection in a green thread of its own. If the handler
+    has a method ``destroy()``, it runs at the actor's end. ``init`` may also be an import path,
+    ``"package.module:function"``.
+
+    ``options`` are defaults (msgpack values); ``client(stream, options)`` makes what get and connect return.
+    """
+    return ActorDefinition("stream", init, options, client)
+
+
+def define(actor: ActorDefinition | Init) -> ActorDefinition:
+    """The definition of what ``create`` was given; a bare function or import path is a stream actor."""
+    return actor if isinstance(actor, ActorDefinition) else stream(actor)
+
+
+def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options``, if msgpack can carry them. Raises ActorNotShippable naming the option."""
+    for name, value in options.items():
+        if not isinstance(name, str):
+            raise ActorNotShippable(f"options have names of type str, not {name!r}")
+        try:
+            pack(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ActorNotShippable(f"the option {name!r} cannot travel: {error}") from None
+    return dict(options)

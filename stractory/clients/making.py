@@ -1,0 +1,53 @@
+"""``stractory.client``: which client a program gets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gevent import monkey
+
+from stractory.clients.background import background_client
+from stractory.clients.client import Client
+from stractory.net.address import DEFAULT_HOST, Address, address
+
+DEFAULT_REGISTRY = "127.0.0.1:9000"
+DEFAULT_PORT = 9000
+
+
+def client(
+    registry: str | None = None,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    key_file: str | Path | None = None,
+    idle_timeout: float | None = None,
+    trust_wrappers: bool = False,
+    background: bool = False,
+) -> Client:
+    """A client of the registry at "host:port" (or ``host=``, ``port=``).
+
+    By default that is $STRACTORY_REGISTRY, or 127.0.0.1:9000. It dials at first use.
+
+    ``key_file``: the cluster key, by default $STRACTORY_KEY_FILE or ~/.config/stractory/cluster.key.
+    ``idle_timeout``: seconds without traffic after which the events "timeout" and "actor-timeout" come.
+    ``trust_wrappers``: run client wrappers that other people's definitions bring.
+
+    A client belongs to one native thread. In a program patched by gevent it shares the loop with everything
+    else; in any other its loop runs only while one of its calls waits. ``background`` gives it a thread and
+    loop of its own, so that it also serves what arrives between calls, and any thread may use it: for
+    prompts, threaded programs and asyncio. (A patched program has that already.)
+
+    Raises ConfigError for an address that is none.
+    """
+    if host is not None or port is not None:
+        where = Address(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
+    else:
+        where = address(registry or os.environ.get("STRACTORY_REGISTRY") or DEFAULT_REGISTRY)
+    make = background_client if background and not monkey.is_module_patched("threading") else Client
+    return make(
+        where,
+        key_file=None if key_file is None else Path(key_file),
+        idle_timeout=idle_timeout,
+        trust_wrappers=trust_wrappers,
+    )

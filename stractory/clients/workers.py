@@ -1,0 +1,131 @@
+"""The client's links to workers: one each, dialled when first needed, with any number of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.lock import RLock
+
+from stractory.errors import ActorLost, AuthError, StractoryError, UnreachableError, WorkerUnavailable
+from stractory.net import sockets
+from stractory.net.address import Address, address
+from stractory.net.calls import DEFAULT_TIMEOUT, Calls
+from stractory.net.handshake import prove_to_server
+from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
+from stractory.net.link import Link, dial
+from stractory.net.sockets import SocketStream
+from stractory.net.stream import Stream
+from stractory.wire.dialling import Dial, HeaderReader, decode_answer, encode_dial
+from stractory.wire.info import ActorInfo
+
+
+class KeyedLocks:
+    """A lock for each key, for as long as somebody holds or wants it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[RLock, int]] = {}
+
+    @contextmanager
+    def __call__(self, key: str) -> Iterator[None]:
+        lock, users = self._locks.get(key) or (RLock(), 0)
+        self._locks[key] = lock, users + 1
+        try:
+            with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = lock, users - 1
+
+
+class WorkerLinks:
+    """Opens streams to actors."""
+
+    def __init__(self, keys: Callable[[], KeyRing]) -> None:
+        self._keys = keys
+        self._links: dict[str, Link] = {}
+        self._calls: dict[Link, Calls] = {}
+        self._dialling = KeyedLocks()
+
+    def open(self, info: ActorInfo) -> Stream:
+        """A stream to the actor, not accepted yet. Raises WorkerUnavailable, AuthError or ActorLost."""
+        return self._link(info.worker).open(
+            Dial("actor", info.name, info.epoch), f"actor {info.name!r}", ActorLost
+        )
+
+    def call(self, info: ActorInfo, method: str) -> Any:
+        """Ask an actor's worker something about it."""
+        link = self._link(info.worker)
+        with self._dialling(info.worker):
+            calls = self._calls.get(link)
+            if calls is None or calls.stream.closed:
+                stream = link.open(Dial("worker"), f"worker {info.worker}")
+                stream.wait_accepted()
+                calls = self._calls[link] = Calls(stream)
+        return calls.call(method, info.name, info.epoch, call_timeout=DEFAULT_TIMEOUT)
+
+    def open_port(self, info: ActorInfo) -> SocketStream:
+        """A connection of its own to the actor's own port."""
+        port = self.endpoint(info)
+        try:
+            stream = SocketStream.over(sockets.connect(port))
+        except UnreachableError as error:
+            raise WorkerUnavailable(f"actor {info.name!r}: {error}") from None
+        if not info.public:
+            try:
+                prove_to_server(stream, "actor", self._credential())
+                stream.sendall(encode_dial(Dial("actor", info.name, info.epoch)))
+                _await_answer(stream)
+            except BaseException:
+                stream.close()
+                raise
+        return stream
+
+    def endpoint(self, info: ActorInfo) -> Address:
+        """The actor's own port, opened by its worker if it was not."""
+        return Address(address(info.worker).host, self.call(info, "endpoint"))
+
+    def close(self) -> None:
+        """End all links."""
+        gevent.joinall([gevent.spawn(link.close) for link in self._links.values()])
+
+    def _credential(self) -> Key:
+        return self._keys().credential(OPERATOR, CLIENT)
+
+    def _link(self, worker: str) -> Link:
+        link = self._links.get(worker)
+        if link is not None and link.usable:
+            return link
+        with self._dialling(worker):
+            link = self._links.get(worker)
+            if link is None or not link.usable:
+                try:
+                    link = dial(address(worker), "worker", self._credential())
+                except AuthError:
+                    raise
+                except (StractoryError, OSError) as error:
+                    raise WorkerUnavailable(str(error)) from None
+                link.on_end.append(partial(self._forget, worker, link))
+                self._links[worker] = link
+            return link
+
+    def _forget(self, worker: str, link: Link, reason: str) -> None:
+        self._calls.pop(link, None)
+        if self._links.get(worker) is link:
+            del self._links[worker]
+
+
+def _await_answer(stream: SocketStream) -> None:
+    reader = HeaderReader(decode_answer)
+    while True:
+        data = stream.recv(1)  # no byte more than the header: the rest is the actor's
+        if not data:
+            raise ActorLost("the actor's own port ended the connection")
+        if header := reader.feed(data):
+            if header[0] is not None:
+                raise header[0]
+            return

@@ -1,0 +1,298 @@
+"""The settings of a daemon: command line over environment over ini file over default.
+
+Each command declares its settings with a :class:`Parser` and gets :class:`Settings` back. A mistake in them
+ends the program with status 2 and one line that names the file and line, the variable or the option.
+
+The ini file (``--config FILE``) is shared by all daemons; each reads the section of its own name only::
+
+    # A comment is a whole line that begins with # or ;
+    [registry]
+    log-level = info
+
+A value is the rest of its line as it stands: no comment behind it, no quotes, no continuation lines.
+``log_level`` is the same name as ``log-level``; capitals are not.
+
+This module knows no daemon's settings, and imports nothing heavy: ``--help`` has to be quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import functools
+import math
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import configargparse
+
+from stractory.errors import ConfigError
+from stractory.net.address import address, addresses
+from stractory.version import VERSION
+
+__all__ = ["Parser", "Settings"]
+__all__ += ["address", "addresses", "choice", "count", "path", "port_range", "seconds", "yes_no"]
+
+SECTIONS = ("registry", "workers", "worker")
+
+
+class Settings(argparse.Namespace):
+    """What :meth:`Parser.parse` found: one attribute per setting (``log-level`` is ``settings.log_level``).
+
+    ``sources``: name -> where its value came from: ``command line``, ``environment STRACTORY_LISTEN``,
+    ``etc/registry.ini:4`` or ``default``. ``texts``: name -> the value as it was written, or None.
+    """
+
+    sources: dict[str, str]
+    texts: dict[str, str | None]
+
+    def as_arguments(self, names: Iterable[str]) -> list[str]:
+        """The command line that gives these settings, as far as they have a value, to another parser."""
+        # With =, because argparse takes a value that begins with - and stands alone for an option.
+        return [f"--{name}={self.texts[name]}" for name in names if self.texts[name] is not None]
+
+
+class Parser:
+    """Declares a command's settings, then parses them::
+
+    parser = Parser("stractory", section="registry", description="The registry of a pool.")
+    parser.setting("listen", type=address, default="9000", help="where to listen")
+    settings = parser.parse()
+    settings.listen, settings.sources["listen"]     # Address("127.0.0.1", 9000), "default"
+    """
+
+    def __init__(self, program: str, *, section: str, description: str) -> None:
+        self._program = program
+        self._types: dict[str, Callable[[str], Any]] = {}
+        self._defaults: dict[str, str | None] = {}
+        self._file = _IniSection(section, known=self._types)
+        self._arguments = configargparse.ArgumentParser(
+            prog=program,
+            usage="%(prog)s [-c file] [--setting value ...]",
+            description=description,
+            epilog=f"Settings may also stand in the [{section}] section of the file (log-level = info) and in"
+            " the environment (STRACTORY_LOG_LEVEL=info). The command line comes first, the file last.",
+            allow_abbrev=False,
+            argument_default=argparse.SUPPRESS,
+            formatter_class=functools.partial(argparse.HelpFormatter, max_help_position=36),
+            config_file_parser_class=self._file,
+            config_file_open_func=Path,  # _IniSection opens it, for error messages of our own
+            add_config_file_help=False,
+            add_env_var_help=False,
+        )
+        add = self._arguments.add_argument
+        config_file = {"is_config_file_arg": True, "env_var": "STRACTORY_CONFIG"}
+        add("-c", "--config", type=path, metavar="file", help="the ini file", **config_file)
+        add("--print-config", action="store_true", help="show each setting and its source, then exit")
+        add("--version", action="version", version=f"{program} {VERSION}", help="show the version, then exit")
+        self._group = self._arguments.add_argument_group("settings")
+
+    def setting(
+        self,
+        name: str,
+        *,
+        type: Callable[[str], Any] = str,
+        default: str | None = None,
+        help: str,
+        metavar: str | None = None,
+        aliases: Sequence[str] = (),
+    ) -> None:
+        """Declare a setting: ``--name``, or ``name`` in the file, or STRACTORY_NAME in the environment.
+
+        ``type`` makes the value of a text, or raises ValueError with a sentence for the user. ``default`` is
+        a text too; None means that the setting may be absent. ``aliases`` are more options, dashes included.
+        A :func:`yes_no` setting can be given as ``--name`` alone.
+        """
+        attribute = name.replace("-", "_")
+        self._types[name], self._defaults[name] = type, default
+        flag = {"nargs": "?", "const": "yes"} if type is yes_no else {}
+        self._group.add_argument(
+            f"--{name}",
+            *aliases,
+            dest=attribute,
+            env_var=f"STRACTORY_{attribute.upper()}",
+            help=(help if default is None else f"{help} (default: {default})").replace("%", "%%"),
+            metavar=metavar or type.__name__.replace("_", "-"),
+            **flag,
+        )
+
+    def parse(self, argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings of this process, or of the given command line (without program) and environment.
+
+        An empty environment variable counts as none. Exits after --help, --version and --print-config
+        (status 0) and on a mistake (status 2).
+        """
+        environ = os.environ if environ is None else environ
+        variables = {name: text for name, text in environ.items() if text}
+        try:
+            # All values are still texts here: their types could not tell which line or variable is wrong.
+            given = self._arguments.parse_args(argv, env_vars=variables)
+            settings = self._convert(vars(given))
+        except ConfigError as error:
+            self.fail(str(error))
+        if "print_config" in given:
+            print(_table(settings))
+            raise SystemExit(0)
+        return settings
+
+    def fail(self, message: str) -> NoReturn:
+        """End the program with one line on stderr and status 2: for mistakes only the command can see."""
+        print(f"{self._program}: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+    def _convert(self, given: Mapping[str, str]) -> Settings:
+        settings = Settings(sources={}, texts={})
+        sources = self._sources()
+        for name, type in self._types.items():
+            attribute = name.replace("-", "_")
+            text = given.get(attribute, self._defaults[name])
+            source = sources.get(attribute, "command line" if attribute in given else "default")
+            try:
+                value = None if text is None else type(text)
+            except ValueError as error:
+                raise ConfigError(f"{_culprit(name, source)}: {error}") from None
+            setattr(settings, attribute, value)
+            settings.sources[name], settings.texts[name] = source, text
+        return settings
+
+    def _sources(self) -> dict[str, str]:
+        """Attribute -> source of the values that the environment or the file decided."""
+        sources = {}
+        for kind, values in self._arguments.get_source_to_settings_dict().items():
+            for key, (action, _) in values.items():
+                if kind == "environment_variables":
+                    sources[action.dest] = f"environment {key}"
+                elif kind.startswith("config_file"):
+                    sources[action.dest] = self._file.places[key]
+        return sources
+
+
+def _culprit(name: str, source: str) -> str:
+    """What the user has to change when a value is wrong."""
+    if source.startswith("environment "):
+        return source.removeprefix("environment ")
+    return f"--{name}" if source == "command line" else f"{source}: {name}"
+
+
+def _table(settings: Settings) -> str:
+    rows = [(name, text or "(none)", settings.sources[name]) for name, text in settings.texts.items()]
+    name_width, text_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return "\n".join(f"{name:{name_width}}  {text:{text_width}}  {source}" for name, text, source in rows)
+
+
+class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]  # configargparse has no types
+    """Reads one section of an ini file; afterwards ``places`` tells the ``file:line`` of each setting."""
+
+    def __init__(self, section: str, known: Collection[str]) -> None:
+        self.section = section
+        self.known = known
+        self.places: dict[str, str] = {}
+
+    def parse(self, path: Path) -> dict[str, str]:
+        """Name -> value. Of the other sections only the form is checked, not what they set."""
+        values = {}
+        section = None
+        first_lines: dict[tuple[str, str], int] = {}  # of (section, name), and of (section, "") for itself
+        for number, line in enumerate(_read(path).split("\n"), start=1):
+            line, place = line.strip(), f"{path}:{number}"
+            if not line or line[0] in "#;":
+                continue
+            if line[0] == "[" and line[-1] == "]":
+                section, name = line[1:-1].strip(), ""
+                if section not in SECTIONS:
+                    raise ConfigError(f"{place}: unknown section [{section}]{_suggestion(section, SECTIONS)}")
+            else:
+                name, equals, value = (part.strip() for part in line.partition("="))
+                name = name.replace("_", "-")
+                if not name or not equals:
+                    raise ConfigError(f"{place}: {line!r} is neither [section] nor name = value")
+                if section is None:
+                    raise ConfigError(f"{place}: {name!r} stands before the first [section]")
+                if not value:
+                    raise ConfigError(f"{place}: {name!r} has no value")
+            first_line = first_lines.setdefault((section, name), number)
+            if first_line < number:
+                what = f"{name!r} in [{section}]" if name else f"[{section}]"
+                raise ConfigError(f"{place}: {what} is already on line {first_line}")
+            if name and section == self.section:
+                if name not in self.known:
+                    near = _suggestion(name, self.known)
+                    raise ConfigError(f"{place}: unknown setting {name!r} in [{section}]{near}")
+                values[name], self.places[name] = value, place
+        return values
+
+
+def _read(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        return content.decode().removeprefix("\ufeff")  # some editors put a byte order mark before UTF-8
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}:{content.count(10, 0, error.start) + 1}: not UTF-8") from None
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+# The types of values. Each makes one of a text, or raises ConfigError with a sentence for the user.
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more: ``0.5``."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"{text!r} is not a number of seconds, 0 or more")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdecimal():
+        raise ConfigError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
+
+
+def yes_no(text: str) -> bool:
+    """``yes``, ``true``, ``on``, ``1``, or ``no``, ``false``, ``off``, ``0``."""
+    if text.lower() in ("yes", "true", "on", "1"):
+        return True
+    if text.lower() in ("no", "false", "off", "0"):
+        return False
+    raise ConfigError(f"{text!r} is neither yes nor no")
+
+
+yes_no.__name__ = "yes|no"  # as --help shows it
+
+
+def port_range(text: str) -> range:
+    """The ports from the first to the last, both included: ``9100-9199``."""
+    first, _, last = (part.strip() for part in text.partition("-"))
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 65535):
+        raise ConfigError(f"{text!r} is not a range of ports such as 9100-9199")
+    return range(int(first), int(last) + 1)
+
+
+def path(text: str) -> Path:
+    """The path of a file or folder; ``~`` is the user's home."""
+    if not text:
+        raise ConfigError("the path is empty")
+    return Path(os.path.expanduser(text))  # unlike Path.expanduser, leaves the ~ of an unknown user alone
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """A type whose values are these words."""
+
+    def one_of(text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"{text!r} is not one of {', '.join(words)}{_suggestion(text, words)}")
+        return text
+
+    one_of.__name__ = "|".join(words)
+    return one_of

@@ -1,0 +1,80 @@
+"""What the daemons share: common settings, logging, signals, and plain words for a failed start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gevent.event import Event
+
+from stractory.commands.config import Parser, choice, path, yes_no
+from stractory.errors import StractoryError
+from stractory.net import keys
+from stractory.net.address import Address
+
+COMMON = ("key-file", "insecure-plaintext", "log-level")
+"""Settings that every daemon has; a pool hands them to its workers."""
+
+
+def add_common_settings(parser: Parser) -> None:
+    """Declare COMMON."""
+    parser.setting("key-file", type=path, help="the cluster key; by default ~/.config/stractory/cluster.key")
+    parser.setting(
+        "insecure-plaintext", type=yes_no, default="no", help="may listen beyond loopback, in plain text"
+    )
+    parser.setting(
+        "log-level",
+        type=choice("debug", "info", "warning", "error"),
+        default="info",
+        help="the least grave lines",
+    )
+
+
+def set_up_logging(level: str) -> None:
+    """Lines on standard error, the least grave of ``level``."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
+    )
+
+
+def load_keys(key_file: Path | None, *binds: Address) -> keys.KeyRing:
+    """The cluster key; made by itself only when everything listens on loopback."""
+    return keys.load(key_file, create=all(bind.is_loopback for bind in binds))
+
+
+def say_ready(text: str) -> None:
+    """The one line on standard output that tells whoever started the daemon to go on."""
+    print(text, flush=True)
+
+
+@contextmanager
+def plain_words(program: str) -> Iterator[None]:
+    """A mistake of the user's ends the program with one line and status 1, not with a traceback."""
+    try:
+        yield
+    except StractoryError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def end_on_signals() -> Event:
+    """An event that SIGTERM or SIGINT sets. A second signal ends the process at once.
+
+    Plain signal handlers, because they run even when the loop is blocked.
+    """
+    told = Event()
+
+    def handle(number: int, frame: Any) -> None:
+        if told.is_set():
+            os._exit(128 + number)
+        told.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    return told

@@ -1,0 +1,52 @@
+"""``stractory-workers``: a pool of workers, each a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from stractory.commands.config import Parser, Settings, addresses, count, seconds
+from stractory.commands.daemon import end_on_signals, load_keys, plain_words, say_ready, set_up_logging
+from stractory.commands.worker import HANDED_DOWN, add_worker_settings
+from stractory.net.address import DEFAULT_HOST, Address
+from stractory.worker.pool import Pool
+
+PROGRAM = "stractory-workers"
+
+
+def main() -> int:
+    """Run a pool until a signal ends it; returns the exit status."""
+    parser = Parser(PROGRAM, section="workers", description="A pool: one worker process for each address.")
+    parser.setting(
+        "listen", type=addresses, help="where the workers listen, such as 9001,9002; or give workers"
+    )
+    parser.setting("workers", type=count, help="so many workers on free ports")
+    parser.setting(
+        "respawn-delay", type=seconds, default="1", help="seconds until a dead worker is started again"
+    )
+    add_worker_settings(parser)
+    settings = parser.parse()
+    if bool(settings.listen) == bool(settings.workers):
+        parser.fail("give either listen (addresses) or workers (how many)")
+    set_up_logging(settings.log_level)
+    with plain_words(PROGRAM):
+        return _run(settings)
+
+
+def _run(settings: Settings) -> int:
+    listen = settings.listen or [Address(DEFAULT_HOST, 0)] * settings.workers
+    load_keys(settings.key_file, *listen)  # made once, here, rather than by all workers at once
+    told = end_on_signals()
+    command = [
+        sys.executable,
+        str(Path(sys.argv[0]).resolve().with_name("stractory-worker")),
+        *settings.as_arguments(HANDED_DOWN),
+        "--end-with-stdin",
+    ]
+    pool = Pool([[*command, f"--listen={address}"] for address in listen], settings.respawn_delay)
+    pool.start()
+    if pool.wait_ready(told):
+        say_ready(f"stractory pool ready: {len(listen)} workers")
+        told.wait()
+    pool.close()
+    return pool.status

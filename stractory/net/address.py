@@ -1,0 +1,57 @@
+"""Where a process listens or dials: a host and a port, and their one spelling as text. Opens no sockets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+from stractory.errors import ConfigError
+
+DEFAULT_HOST = "127.0.0.1"
+
+_ADDRESS = re.compile(r"((\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\s:/\[\],]*)):)?(?P<port>[0-9]{1,5})")
+
+
+class Address(NamedTuple):
+    """A TCP address; also the (host, port) tuple that sockets take. ``host`` has no brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it. Of names only localhost counts: none is looked up."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def address(text: str) -> Address:
+    """``9000``, ``:9000``, ``host:9000`` or ``[::1]:9000``; the host is 127.0.0.1 unless given.
+
+    Raises ConfigError for anything else, and for a port above 65535.
+    """
+    match = _ADDRESS.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"{text!r} is not an address: write port, host:port or [IPv6]:port")
+    ipv6, port = match["ipv6"], int(match["port"])
+    if port > 65535:
+        raise ConfigError(f"{text!r} is not an address: a port is 0 to 65535")
+    if ipv6 is not None:
+        try:
+            ipaddress.IPv6Address(ipv6)
+        except ValueError:
+            raise ConfigError(f"{text!r} is not an address: {ipv6!r} is not IPv6") from None
+    return Address(ipv6 or match["host"] or DEFAULT_HOST, port)
+
+
+def addresses(text: str) -> tuple[Address, ...]:
+    """Addresses with commas between them: ``9001,9002`` or ``10.0.0.1:9001, 10.0.0.1:9002``."""
+    return tuple(address(part.strip()) for part in text.split(","))

@@ -1,0 +1,178 @@
+"""The cluster key: its file, and the keys derived from it.
+
+A key file has one key a line, ``stractory-key-v1 ID ROLE NAME BASE64``; the first is used to prove, all are
+accepted. A line with the role ``master`` can stand for every role: the key of a role and name is
+HMAC-SHA256(master, "stractory/1/role", role, name), each part with its length before it, so a holder of a
+derived key cannot make another.
+
+Roles: ``operator`` creates and destroys (which is running code), ``client`` finds and uses actors, ``node``
+is a worker towards the registry.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import os
+import pwd
+import stat
+from pathlib import Path
+from struct import Struct
+
+from stractory.errors import AuthError
+
+MASTER, OPERATOR, CLIENT, NODE = "master", "operator", "client", "node"
+ROLES = (OPERATOR, CLIENT, NODE)
+
+_MARK = "stractory-key-v1"
+_LENGTH = Struct(">I")
+
+
+def digest(key: bytes, *parts: bytes) -> bytes:
+    """HMAC-SHA256 over the parts, each with its length before it so that none can run into the next."""
+    return hmac.new(key, b"".join(_LENGTH.pack(len(part)) + part for part in parts), hashlib.sha256).digest()
+
+
+class Key:
+    """One key. Its repr never shows the secret."""
+
+    __slots__ = ("id", "name", "role", "secret")
+
+    def __init__(self, id: str, role: str, name: str, secret: bytes) -> None:
+        self.id, self.role, self.name, self.secret = id, role, name, secret
+
+    def __repr__(self) -> str:
+        return f"<Key {self.id} {self.role}:{self.name}>"
+
+    def derive(self, role: str, name: str) -> Key:
+        """The key of ``role`` and ``name``, from a master key."""
+        assert self.role == MASTER
+        secret = digest(self.secret, b"stractory/1/role", role.encode(), name.encode())
+        return Key(self.id, role, name, secret)
+
+
+class KeyRing:
+    """The keys of one file, first the current one."""
+
+    def __init__(self, keys: list[Key], path: Path) -> None:
+        self.keys = keys
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"<KeyRing {self.path}: {self.keys}>"
+
+    def credential(self, *roles: str) -> Key:
+        """A key to prove one of ``roles`` with, the first role preferred.
+
+        Raises AuthError when the file's current key can stand for none of them.
+        """
+        current = self.keys[0]
+        if current.role == MASTER:
+            return current.derive(roles[0], _user_name())
+        if current.role in roles:
+            return current
+        raise AuthError(
+            f"the key in {self.path} is for the role {current.role}; needed: {' or '.join(roles)}"
+        )
+
+    def find(self, key_id: str, role: str, name: str) -> Key | None:
+        """The key that a peer of this role and name must know, or None."""
+        for key in self.keys:
+            if key.id == key_id:
+                if key.role == MASTER:
+                    return key.derive(role, name)
+                if (key.role, key.name) == (role, name):
+                    return key
+        return None
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def default_path() -> Path:
+    """Where the key is looked for: $STRACTORY_KEY_FILE, the user's own, or the machine's.
+
+    The home is the password database's: a supervisor that changes the user leaves $HOME as it was.
+    """
+    if named := os.environ.get("STRACTORY_KEY_FILE"):
+        return Path(named)
+    with contextlib.suppress(KeyError):
+        own = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".config/stractory/cluster.key"
+        if own.exists() or not Path("/etc/stractory/cluster.key").exists():
+            return own
+    return Path("/etc/stractory/cluster.key")
+
+
+def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
+    """The keys in ``path`` (by default :func:`default_path`), made first if ``create`` and it is missing.
+
+    Raises AuthError when there is no usable key.
+    """
+    path = path or default_path()
+    try:
+        if create and not path.exists():
+            write_new(path)
+        return KeyRing(_read(path), path)
+    except FileNotFoundError:
+        raise AuthError(
+            f"no key file at {path}; a registry or worker on loopback makes one, or name it by "
+            "--key-file or STRACTORY_KEY_FILE"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuthError(f"cannot use the key file {path}: {error}") from None
+
+
+def write_new(path: Path) -> None:
+    """Make a key file with a new master key; where one appears meanwhile, that one stays.
+
+    The content is whole before the name exists (temporary file, fsync, link), so two first starts agree.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    secret = base64.b64encode(os.urandom(32)).decode()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(descriptor, "w") as file:
+            file.write(f"{_MARK} {os.urandom(4).hex()} {MASTER} * {secret}\n")
+            file.flush()
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def _read(path: Path) -> list[Key]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(descriptor, encoding="utf-8") as file:
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o077:
+            mode = stat.S_IMODE(status.st_mode)
+            raise AuthError(f"the key file {path} can be used by others (mode {mode:o}): chmod 600 {path}")
+        if status.st_uid not in (0, os.geteuid()):
+            raise AuthError(f"the key file {path} is owned by uid {status.st_uid}, not by this user")
+        keys = [
+            _parse(line, f"{path}:{number}")
+            for number, line in enumerate(file, 1)
+            if line.strip() and not line.startswith("#")
+        ]
+    if not keys:
+        raise AuthError(f"the key file {path} has no key")
+    return keys
+
+
+def _parse(line: str, place: str) -> Key:
+    match line.split():
+        case [mark, id, role, name, encoded] if mark == _MARK and role in (MASTER, *ROLES):
+            with contextlib.suppress(binascii.Error):
+                secret = base64.b64decode(encoded, validate=True)
+                if len(secret) == 32:
+                    return Key(id, role, name, secret)
+    raise AuthError(f"{place}: not a key line ({_MARK} ID ROLE NAME BASE64)")

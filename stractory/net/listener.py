@@ -1,0 +1,96 @@
+"""The one place that binds a port: registries, workers and actors' own ports all listen through it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from gevent.server import StreamServer
+from gevent.socket import socket
+
+from stractory.errors import ConfigError, PortUnavailable, StractoryError
+from stractory.net import sockets
+from stractory.net.address import Address
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+"""Connections the kernel holds before we take them."""
+
+Handle = Callable[[socket, Any], None]
+
+
+class Listener:
+    """Listens at ``address`` (port 0: any free one) and gives each connection a green thread of ``handle``.
+
+    What listens beyond loopback can be reached by strangers, and its traffic read: that is refused unless
+    ``insecure_plaintext`` says that the network is trusted. Raises ConfigError for that, and PortUnavailable
+    when the port is taken.
+
+    ``handle(sock, address)`` may raise StractoryError or OSError: the connection ends and one line is logged.
+    """
+
+    def __init__(
+        self, address: Address, handle: Handle, *, name: str, insecure_plaintext: bool = False
+    ) -> None:
+        if not address.is_loopback:
+            if not insecure_plaintext:
+                raise ConfigError(
+                    f"{name} would listen at {address}, beyond loopback, in plain text; "
+                    "listen at 127.0.0.1, or set insecure-plaintext = yes on a network you trust"
+                )
+            log.warning(
+                "%s listens at %s in plain text: anyone on the way can read and alter it", name, address
+            )
+        self.name = name
+        self._handle = handle
+        self._server = StreamServer(address, self._serve, backlog=BACKLOG)
+        try:
+            self._server.start()
+        except OSError as error:
+            raise PortUnavailable(f"{name} cannot listen at {address}: {error.strerror or error}") from None
+        self.address = Address(address.host, self._server.server_port or address.port)
+
+    def __repr__(self) -> str:
+        return f"<Listener {self.name} at {self.address}>"
+
+    def _serve(self, sock: socket, peer: Any) -> None:
+        try:
+            sockets.tune(sock)
+            self._handle(sock, peer)
+        except (StractoryError, OSError) as error:
+            log.warning("%s: connection from %s ended: %s", self.name, _spell(peer), error)
+            sock.close()
+
+    def close(self) -> None:
+        """Take no more connections; those there are go on."""
+        self._server.close()
+
+
+class Ports:
+    """Where actors' own ports are: on ``host``, in ``numbers`` or anywhere free."""
+
+    def __init__(self, host: str, numbers: range | None, insecure_plaintext: bool = False) -> None:
+        self.host = host
+        self._numbers = numbers
+        self._insecure_plaintext = insecure_plaintext
+
+    def listen(self, handle: Handle, name: str) -> Listener:
+        """A listener on the first free port. Raises PortUnavailable when the range is used up."""
+        for number in self._numbers or (0,):
+            try:
+                return Listener(
+                    Address(self.host, number), handle, name=name, insecure_plaintext=self._insecure_plaintext
+                )
+            except PortUnavailable:
+                continue
+        raise PortUnavailable(f"no free port on {self.host} for {name} in {_spell_range(self._numbers)}")
+
+
+def _spell(peer: Any) -> str:
+    return str(Address(peer[0], peer[1])) if isinstance(peer, tuple) else "a local process"
+
+
+def _spell_range(numbers: range | None) -> str:
+    return f"{numbers[0]}-{numbers[-1]}" if numbers else "any"

@@ -1,0 +1,72 @@
+"""TCP connections: how they are tuned, dialled, and made iterable as a link's streams are."""
+
+from __future__ import annotations
+
+import socket as stdlib_socket
+from collections.abc import Callable, Iterator
+
+from gevent import socket
+
+from stractory.errors import UnreachableError
+from stractory.net.address import Address
+
+CHUNK = 64 * 1024
+"""Most bytes that iterating gives at once."""
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds within which the other machine's kernel must take a connection."""
+
+
+def tune(sock: socket.socket) -> None:
+    """No Nagle delay (it costs 40 ms a request), and a peer that vanished is noticed within 20 s.
+
+    Keepalive notices while nothing is under way, the user timeout while something is. The kernel does both
+    without our loop, which in an unpatched program runs only during calls.
+    """
+    for level, option, value in (
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1),
+        (stdlib_socket.SOL_SOCKET, stdlib_socket.SO_KEEPALIVE, 1),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPIDLE, 8),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPINTVL, 4),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_KEEPCNT, 3),
+        (stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_USER_TIMEOUT, 20_000),
+    ):
+        sock.setsockopt(level, option, value)
+
+
+def connect(address: Address) -> socket.socket:
+    """A tuned connection. Raises UnreachableError naming the address."""
+    try:
+        sock = socket.create_connection(address, timeout=CONNECT_TIMEOUT)
+    except OSError as error:
+        raise UnreachableError(f"nobody answers at {address}: {error.strerror or error}") from None
+    sock.settimeout(None)
+    tune(sock)
+    return sock
+
+
+class SocketStream(socket.socket):
+    """A TCP connection of its own that also iterates, as :class:`stractory.net.stream.Stream` does."""
+
+    on_end: tuple[Callable[[Exception | None], None], ...] = ()
+    """Called once, when it is closed here."""
+
+    @classmethod
+    def over(cls, sock: socket.socket) -> SocketStream:
+        """Take the connection over; ``sock`` is of no use after that."""
+        return cls(fileno=sock.detach())
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        return self.fileno() < 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.recv(CHUNK):
+            yield data
+
+    def close(self) -> None:
+        super().close()
+        callbacks, self.on_end = self.on_end, ()
+        for callback in callbacks:
+            callback(None)

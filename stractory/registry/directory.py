@@ -1,0 +1,266 @@
+"""The registry's state: which name lives where, and which workers there are.
+
+Pure: it knows no socket, clock or green thread. Time is an argument (``now``: seconds of a monotonic clock;
+``wall``: seconds since 1970), and what must be done elsewhere is returned.
+
+A name is PENDING from the moment it is promised to one creator until its worker has started it, then
+RUNNING. When the link to its worker ends without proof of death it is LOST: still taken, until the worker
+comes back or its lease runs out. Every life of every name has an epoch above all before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import translate
+from random import Random
+from re import compile as compile_pattern
+from typing import Any, NamedTuple
+
+from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
+from stractory.registry.placement import less_loaded_of_two
+from stractory.wire.life import Life
+
+NAME_LIMIT = 512
+"""Most bytes of UTF-8 a name may have."""
+
+
+class State(str, Enum):
+    """Of an actor, and (but for PENDING) of a worker."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    LOST = "lost"
+
+
+@dataclass(slots=True, eq=False)
+class Actor:
+    """One life of a name, and where it is."""
+
+    life: Life
+    worker: Worker
+    state: State = State.PENDING
+
+    @property
+    def name(self) -> str:
+        return self.life.name
+
+    @property
+    def epoch(self) -> int:
+        return self.life.epoch
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One worker process. ``id`` is random, made anew by each process; an address is used again."""
+
+    id: bytes
+    address: str
+    pid: int
+    runtime: str
+    last_beat: float
+    state: State = State.RUNNING
+    actors: dict[str, Actor] = field(default_factory=dict)
+
+    @property
+    def load(self) -> int:
+        return len(self.actors)
+
+
+class Reservation(NamedTuple):
+    """A name is promised: start ``actor`` on its worker, after ending ``replaced`` on its own."""
+
+    actor: Actor
+    replaced: Actor | None
+
+
+def check_name(name: Any) -> str:
+    """Raises InvalidName unless ``name`` is a non-empty str of at most NAME_LIMIT bytes of UTF-8."""
+    if not isinstance(name, str) or not name:
+        raise InvalidName(f"an actor's name is a non-empty str, not {name!r}")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidName(f"the name {name!r} has no UTF-8 form") from None
+    if size > NAME_LIMIT:
+        raise InvalidName(f"the name {name[:20]!r}... has {size} bytes; at most {NAME_LIMIT} are allowed")
+    return name
+
+
+class Directory:
+    """All names and workers.
+
+    ``lease``: seconds after its last sign of life at which a worker counts as dead.
+    """
+
+    def __init__(
+        self,
+        lease: float = 15.0,
+        place: Callable[[Sequence[Any], Random], Any] = less_loaded_of_two,
+        random: Random | None = None,
+    ) -> None:
+        self.lease = lease
+        self._place = place
+        self._random = random or Random()
+        self._actors: dict[str, Actor] = {}
+        self._workers: dict[bytes, Worker] = {}
+        self._candidates: dict[str | None, list[Worker]] = {}  # by runtime; emptied when workers change
+        self._last_epoch = 0
+
+    def __repr__(self) -> str:
+        return f"<Directory of {len(self._actors)} actors on {len(self._workers)} workers>"
+
+    # ---- names ---------------------------------------------------------------------------------------
+
+    def reserve(
+        self,
+        name: str,
+        *,
+        kind: str,
+        runtime: str | None,
+        create_id: bytes,
+        wall: float,
+        replace: bool = False,
+        public: bool = False,
+        wrapped: bool = False,
+    ) -> Reservation:
+        """Promise ``name`` to one creator and pick its worker.
+
+        Raises InvalidName, ActorExists, NoWorkers or NoCompatibleWorker; nothing has changed then. With
+        ``replace`` a running actor gives way; a pending one never does.
+        """
+        replaced = self._actors.get(check_name(name))
+        if replaced is not None and not (replace and replaced.state is not State.PENDING):
+            state = "being created" if replaced.state is State.PENDING else "taken"
+            raise ActorExists(f"the name {name!r} is {state}", epoch=replaced.epoch)
+        worker = self._pick_worker(runtime)
+        if replaced is not None:
+            self._drop(replaced)
+        self._last_epoch = max(self._last_epoch + 1, int(wall * 1_000_000))
+        actor = Actor(Life(name, kind, self._last_epoch, wall, create_id, public, wrapped), worker)
+        self._add(actor)
+        return Reservation(actor, replaced)
+
+    def confirm(self, actor: Actor) -> bool:
+        """The worker has started it. False when it was lost meanwhile."""
+        if self._actors.get(actor.name) is not actor:
+            return False
+        actor.state = State.RUNNING
+        return True
+
+    def remove(self, actor: Actor) -> None:
+        """It has ended, or was never started; its name is free. An actor that was replaced stays so."""
+        if self._actors.get(actor.name) is actor:
+            self._drop(actor)
+
+    def find(self, name: str) -> Actor | None:
+        """The actor of this name in any state, or None."""
+        return self._actors.get(name)
+
+    def lookup(self, name: str) -> Actor:
+        """The actor of this name, running or lost. Raises ActorNotFound."""
+        actor = self._actors.get(name)
+        if actor is None or actor.state is State.PENDING:
+            raise ActorNotFound(f"no actor is named {name!r}")
+        return actor
+
+    def actors(self, pattern: str = "*") -> Iterator[Actor]:
+        """Those whose name matches the shell-style ``pattern`` (``*``, ``?``, ``[...]``, case counts)."""
+        if pattern == "*":
+            return iter(self._actors.values())
+        matches = compile_pattern(translate(pattern)).match
+        return (actor for actor in self._actors.values() if matches(actor.name))
+
+    # ---- workers -------------------------------------------------------------------------------------
+
+    def workers(self) -> Iterable[Worker]:
+        return self._workers.values()
+
+    def register(
+        self, id: bytes, *, address: str, pid: int, runtime: str, lives: Iterable[Life], now: float
+    ) -> list[Actor]:
+        """A worker came, or came back, with these actors; returns the copies that must be ended.
+
+        Of two lives of a name the higher epoch stays. What it had and no longer reports is gone.
+        """
+        worker = self._workers.get(id)
+        if worker is None:
+            worker = self._workers[id] = Worker(id, address, pid, runtime, now)
+        worker.state, worker.last_beat, worker.address = State.RUNNING, now, address
+        self._candidates.clear()
+        before = dict(worker.actors)
+        doomed = []
+        for life in lives:
+            before.pop(life.name, None)
+            if loser := self._adopt(worker, life):
+                doomed.append(loser)
+        for actor in before.values():
+            if actor.state is not State.PENDING:
+                self._drop(actor)
+        return doomed
+
+    def _adopt(self, worker: Worker, life: Life) -> Actor | None:
+        """Take what a worker reports as true, if it is the latest life of its name; returns the loser."""
+        self._last_epoch = max(self._last_epoch, life.epoch)
+        known = self._actors.get(life.name)
+        if known is not None and known.worker is worker and known.epoch == life.epoch:
+            known.state = State.RUNNING
+            return None
+        reported = Actor(life, worker, State.RUNNING)
+        if known is not None and known.epoch >= life.epoch:
+            return reported
+        if known is not None:
+            self._drop(known)
+        self._add(reported)
+        return known
+
+    def beat(self, worker: Worker, now: float) -> None:
+        """A sign of life."""
+        worker.last_beat = now
+
+    def unlink(self, worker: Worker) -> None:
+        """Its link ended; whether it lives is not known."""
+        worker.state = State.LOST
+        self._candidates.clear()
+        for actor in worker.actors.values():
+            if actor.state is State.RUNNING:
+                actor.state = State.LOST
+
+    def bury(self, worker: Worker) -> list[Actor]:
+        """It is dead, with all its actors, which are returned."""
+        if self._workers.pop(worker.id, None) is None:
+            return []
+        self._candidates.clear()
+        gone = list(worker.actors.values())
+        for actor in gone:
+            self._drop(actor)
+        return gone
+
+    def expired(self, now: float) -> list[Worker]:
+        """The workers whose lease has run out: bury them."""
+        return [worker for worker in self._workers.values() if now - worker.last_beat > self.lease]
+
+    # ---- small parts -----------------------------------------------------------------------------------
+
+    def _pick_worker(self, runtime: str | None) -> Worker:
+        candidates = self._candidates.get(runtime)
+        if candidates is None:
+            alive = [worker for worker in self._workers.values() if worker.state is State.RUNNING]
+            if not alive:
+                raise NoWorkers("no worker is registered; start some with stractory-workers")
+            candidates = [worker for worker in alive if runtime in (None, worker.runtime)]
+            if not candidates:
+                offered = ", ".join(sorted({worker.runtime for worker in alive}))
+                raise NoCompatibleWorker(f"this actor's code needs {runtime}; the workers run {offered}")
+            self._candidates[runtime] = candidates
+        worker: Worker = self._place(candidates, self._random)
+        return worker
+
+    def _add(self, actor: Actor) -> None:
+        self._actors[actor.name] = actor
+        actor.worker.actors[actor.name] = actor
+
+    def _drop(self, actor: Actor) -> None:
+        del self._actors[actor.name]
+        actor.worker.actors.pop(actor.name, None)

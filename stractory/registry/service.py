@@ -1,0 +1,256 @@
+"""What the registry does: the directory's decisions carried out over the links to the workers.
+
+Every public method of :class:`Registry` may be called by several green threads at once; the directory
+changes only between waits, so each decision is atomic.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gevent
+from gevent.event import Event
+
+from stractory.errors import ActorLost, ActorNotFound, CallTimeout, LinkError
+from stractory.net.calls import Calls
+from stractory.net.process import Process, is_gone
+from stractory.registry.directory import Actor, Directory, State, Worker, check_name
+from stractory.wire.info import ActorInfo, WorkerInfo
+from stractory.wire.life import Life
+from stractory.wire.shipping import Definition
+
+log = logging.getLogger(__name__)
+
+DEATH_CHECKS = (0.0, 0.05, 0.2, 0.75, 2.0)
+"""Seconds between looks at a process whose link ended: sockets close a little before a process is gone."""
+
+
+class Node(NamedTuple):
+    """A worker's link, as the registry uses it."""
+
+    calls: Calls
+    process: Process
+
+
+class Registry:
+    """Places actors, remembers where they are, and notices when workers go. Never in the data path."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._nodes: dict[bytes, Node] = {}
+        self._changed: dict[str, Event] = {}  # names somebody waits for
+
+    # ---- for clients ---------------------------------------------------------------------------------
+
+    def create(
+        self,
+        name: str,
+        packed: bytes,
+        options: dict[str, Any],
+        if_exists: str,
+        create_id: bytes,
+        public: bool,
+        timeout: float,
+    ) -> ActorInfo:
+        """Start an actor on a worker; returns where it is.
+
+        ``if_exists``: "error" raises ActorExists at once, "get" returns (waiting for a creation under way)
+        the one there is, "replace" ends it first. A repeated ``create_id`` is the same creation.
+        """
+        check_name(name)
+        if if_exists not in ("error", "get", "replace"):
+            raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
+        deadline = time.monotonic() + timeout
+        definition = Definition.unpack(packed)
+        while True:
+            known = self._directory.find(name)
+            if known is not None and (if_exists == "get" or known.life.create_id == create_id):
+                if known.state is not State.PENDING:
+                    return _info(known)
+                self._await_change(name, deadline - time.monotonic())
+                continue
+            reservation = self._directory.reserve(
+                name,
+                kind=definition.kind,
+                runtime=definition.init.runtime,
+                create_id=create_id,
+                wall=time.time(),
+                replace=if_exists == "replace",
+                public=public,
+                wrapped=definition.wrapper is not None,
+            )
+            break
+        if reservation.replaced is not None:
+            self._end_copy(reservation.replaced)
+        self._start(reservation.actor, packed, options, deadline - time.monotonic())
+        return _info(reservation.actor)
+
+    def _start(self, actor: Actor, packed: bytes, options: dict[str, Any], timeout: float) -> None:
+        node = self._nodes[actor.worker.id]
+        try:
+            node.calls.call("create", actor.life, packed, options, call_timeout=timeout)
+        except BaseException as error:
+            self._directory.remove(actor)
+            self._notify(actor.name)
+            if isinstance(error, CallTimeout):
+                self._end_copy(actor)
+            if isinstance(error, LinkError):
+                raise ActorLost(
+                    f"worker {actor.worker.address} went away while starting {actor.name!r}"
+                ) from None
+            raise
+        if not self._directory.confirm(actor):
+            self._end_copy(actor)
+            raise ActorLost(f"worker {actor.worker.address} was given up while starting {actor.name!r}")
+        self._notify(actor.name)
+
+    def destroy(self, name: str, timeout: float) -> None:
+        """End an actor; returns when its destroy() has run. Raises ActorNotFound."""
+        actor = self._directory.lookup(name)
+        node = self._nodes.get(actor.worker.id)
+        if node is not None and actor.state is State.RUNNING:
+            node.calls.call("destroy", name, actor.epoch, call_timeout=timeout)
+        self._directory.remove(actor)
+        self._notify(name)
+
+    def lookup(self, names: list[str]) -> list[ActorInfo | None]:
+        """Where each name is, None where there is no such actor."""
+        found: list[ActorInfo | None] = []
+        for name in names:
+            try:
+                found.append(_info(self._directory.lookup(name)))
+            except ActorNotFound:
+                found.append(None)
+        return found
+
+    def wait(self, name: str, timeout: float | None, cancelled: Callable[[], bool]) -> ActorInfo:
+        """Where ``name`` is, as soon as it runs. Raises CallTimeout."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not cancelled():
+            try:
+                return _info(self._directory.lookup(name))
+            except ActorNotFound:
+                self._await_change(name, None if deadline is None else deadline - time.monotonic())
+        raise ActorNotFound(f"nobody waits for {name!r} any more")
+
+    def list_actors(self, pattern: str) -> list[ActorInfo]:
+        """Each actor whose name matches the shell-style ``pattern``."""
+        return [_info(actor) for actor in self._directory.actors(pattern)]
+
+    def list_workers(self) -> list[WorkerInfo]:
+        """Each worker, lost ones too."""
+        return [
+            WorkerInfo(worker.address, worker.pid, worker.runtime, worker.load, worker.state.value)
+            for worker in self._directory.workers()
+        ]
+
+    # ---- for workers ---------------------------------------------------------------------------------
+
+    def register(
+        self, calls: Calls, id: bytes, address: str, process: Process, runtime: str, lives: list[Life]
+    ) -> Worker:
+        """A worker came, or came back, and serves ``create`` and ``destroy`` over ``calls``."""
+        doomed = self._directory.register(
+            id, address=address, pid=process.pid, runtime=runtime, lives=lives, now=time.monotonic()
+        )
+        self._nodes[id] = Node(calls, process)
+        worker = next(worker for worker in self._directory.workers() if worker.id == id)
+        log.info(
+            "worker %s (pid %d, %s) registered with %d actors", address, process.pid, runtime, worker.load
+        )
+        for actor in doomed:
+            log.warning(
+                "of two actors named %r the older one, on %s, is ended", actor.name, actor.worker.address
+            )
+            self._end_copy(actor)
+        for life in lives:
+            self._notify(life.name)
+        return worker
+
+    def beat(self, worker: Worker) -> None:
+        """A worker's sign of life."""
+        self._directory.beat(worker, time.monotonic())
+
+    def goodbye(self, worker: Worker) -> None:
+        """A worker leaves of its own accord; its names are free."""
+        log.info("worker %s said goodbye", worker.address)
+        self._bury(worker)
+
+    def link_ended(self, worker: Worker, calls: Calls) -> None:
+        """A worker's link is gone: it is dead if its process is, else lost until its lease runs out."""
+        node = self._nodes.get(worker.id)
+        if node is None or node.calls is not calls:
+            return  # it said goodbye, or came back by another link
+        self._directory.unlink(worker)
+        for delay in DEATH_CHECKS:
+            gevent.sleep(delay)
+            if self._nodes.get(worker.id) is not node:
+                return
+            if is_gone(node.process):
+                log.warning("worker %s (pid %d) died with %d actors", worker.address, worker.pid, worker.load)
+                self._bury(worker)
+                return
+        log.warning("worker %s is lost; its %d actors are given up unless it comes back within %g s",
+                    worker.address, worker.load, self._directory.lease)  # fmt: skip
+
+    def expire_leases(self) -> None:
+        """For ever, bury the workers that showed no sign of life for the length of a lease."""
+        while True:
+            gevent.sleep(min(1.0, self._directory.lease / 4))
+            for worker in self._directory.expired(time.monotonic()):
+                log.warning("worker %s gave no sign of life for %g s; its %d actors are given up",
+                            worker.address, self._directory.lease, worker.load)  # fmt: skip
+                self._bury(worker)
+
+    # ---- small parts -----------------------------------------------------------------------------------
+
+    def _bury(self, worker: Worker) -> None:
+        gone = self._directory.bury(worker)
+        node = self._nodes.pop(worker.id, None)
+        if node is not None:
+            node.calls.stream.abort()
+        for actor in gone:
+            self._notify(actor.name)
+
+    def _end_copy(self, actor: Actor) -> None:
+        """Have a copy that is not the name's any more ended, as far as its worker can be reached."""
+        node = self._nodes.get(actor.worker.id)
+        if node is not None:
+            try:
+                node.calls.send("destroy", actor.name, actor.epoch)
+            except OSError as error:
+                log.warning(
+                    "worker %s could not be told to end %r: %s", actor.worker.address, actor.name, error
+                )
+
+    def _notify(self, name: str) -> None:
+        if event := self._changed.pop(name, None):
+            event.set()
+
+    def _await_change(self, name: str, timeout: float | None) -> None:
+        event = self._changed.setdefault(name, Event())
+        if not event.wait(timeout) and timeout is not None:
+            raise CallTimeout(f"{name!r} was not there in time")
+
+    def wake_waiters(self) -> None:
+        """Let every wait() look again, at whether it is cancelled too."""
+        changed, self._changed = self._changed, {}
+        for event in changed.values():
+            event.set()
+
+
+def _info(actor: Actor) -> ActorInfo:
+    life = actor.life
+    return ActorInfo(
+        life.name,
+        life.kind,
+        actor.worker.address,
+        life.epoch,
+        actor.state.value,
+        life.since,
+        life.public,
+        life.wrapped,
+    )

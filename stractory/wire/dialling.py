@@ -1,0 +1,88 @@
+"""The two headers with which a stream, or a connection to an actor's own port, begins.
+
+The side that opens says what it wants; the other accepts or refuses. Each header is a big-endian 16-bit
+length and so many bytes of msgpack::
+
+    dial     [service: str, name: str, epoch: uint]     service is "actor", "registry" or "worker";
+                                                        name and epoch are "" and 0 but for actors
+    answer   []                                         accepted
+             [code: str, message: str, details: map]    refused, as in stractory.errors.from_wire
+
+Bytes for the service may follow the dial in the same frame: opening costs no extra round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Generic, NamedTuple, TypeVar
+
+from stractory.errors import ProtocolError, StractoryError, from_wire, to_wire
+from stractory.wire.messages import pack, unpack
+
+HEADER_LENGTH = Struct(">H")
+T = TypeVar("T")
+
+
+class Dial(NamedTuple):
+    """What a new stream is for."""
+
+    service: str
+    name: str = ""
+    epoch: int = 0
+
+
+def _frame(packed: bytes) -> bytes:
+    return HEADER_LENGTH.pack(len(packed)) + packed
+
+
+def encode_dial(dial: Dial) -> bytes:
+    """The header that opens a stream."""
+    return _frame(pack(dial))
+
+
+def decode_dial(packed: bytes) -> Dial:
+    """Raises ProtocolError."""
+    match unpack(packed):
+        case [str() as service, str() as name, int() as epoch]:
+            return Dial(service, name, epoch)
+    raise ProtocolError("malformed dial header")
+
+
+ACCEPTED = _frame(pack([]))
+
+
+def encode_refusal(error: StractoryError) -> bytes:
+    """The answer that refuses a stream; long texts are cut to fit."""
+    code, message, _ = to_wire(error, "")
+    return _frame(pack([code, message[:4096], {}]))
+
+
+def decode_answer(packed: bytes) -> StractoryError | None:
+    """None where the stream was accepted, the error where it was refused. Raises ProtocolError."""
+    match unpack(packed):
+        case []:
+            return None
+        case [str() as code, str() as message, dict() as details]:
+            return from_wire(code, message, details)
+    raise ProtocolError("malformed answer to a dial header")
+
+
+class HeaderReader(Generic[T]):
+    """Collects one header from pieces of any size; ``decode`` is one of the functions above."""
+
+    __slots__ = ("_buffer", "_decode")
+
+    def __init__(self, decode: Callable[[bytes], T]) -> None:
+        self._decode = decode
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> tuple[T, bytes] | None:
+        """The header and the bytes after it, once it is whole; until then None. Raises ProtocolError."""
+        self._buffer += data
+        if len(self._buffer) < 2:
+            return None
+        (length,) = HEADER_LENGTH.unpack_from(self._buffer)
+        if len(self._buffer) < 2 + length:
+            return None
+        return self._decode(self._buffer[2 : 2 + length]), self._buffer[2 + length :]

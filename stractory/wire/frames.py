@@ -1,0 +1,81 @@
+"""Yamux frames: the twelve-byte header, and a reader that cuts a byte stream into frames.
+
+The format is HashiCorp's (https://github.com/hashicorp/yamux/blob/master/spec.md), all fields big-endian::
+
+    offset  size  field
+    0       1     version, always 0
+    1       1     type: 0 data, 1 window update, 2 ping, 3 go away
+    2       2     flags: 1 SYN, 2 ACK, 4 FIN, 8 RST
+    4       4     stream id: odd from the side that dialled, even from the other, 0 for the session itself
+    8       4     length: bytes that follow (data), credit (window update), value (ping), code (go away)
+
+Only data frames have bytes after the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from stractory.errors import ProtocolError, VersionMismatch
+
+VERSION = 0
+HEADER = Struct(">BBHII")
+
+DATA, WINDOW_UPDATE, PING, GO_AWAY = range(4)
+SYN, ACK, FIN, RST = 1, 2, 4, 8
+ALL_FLAGS = SYN | ACK | FIN | RST
+
+
+class Frame(NamedTuple):
+    """One frame. ``length`` is what the header said; ``payload`` is empty but for data frames."""
+
+    type: int
+    flags: int
+    stream_id: int
+    length: int
+    payload: bytes = b""
+
+
+def header(type: int, flags: int, stream_id: int, length: int) -> bytes:
+    """The twelve bytes before a frame's payload."""
+    return HEADER.pack(VERSION, type, flags, stream_id, length)
+
+
+class FrameReader:
+    """Cuts bytes, in pieces of any size, into frames.
+
+    A data frame over ``limit`` bytes is refused by its header, before any of it is kept.
+    """
+
+    __slots__ = ("_limit", "_rest")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that ``data`` completes. Exhaust it before feeding more.
+
+        Raises ProtocolError or VersionMismatch; the reader is of no use after that.
+        """
+        buffer = self._rest + data if self._rest else data
+        position, end = 0, len(buffer)
+        while end - position >= 12:
+            version, type, flags, stream_id, length = HEADER.unpack_from(buffer, position)
+            if version != VERSION:
+                raise VersionMismatch(f"yamux version {version} instead of {VERSION}")
+            if type > GO_AWAY or flags & ~ALL_FLAGS:
+                raise ProtocolError(f"yamux frame with type {type} and flags {flags:#x}")
+            if type != DATA:
+                position += 12
+                yield Frame(type, flags, stream_id, length)
+                continue
+            if length > self._limit:
+                raise ProtocolError(f"yamux frame of {length} bytes; the limit is {self._limit}")
+            if end - position - 12 < length:
+                break
+            position += 12 + length
+            yield Frame(DATA, flags, stream_id, length, buffer[position - length : position])
+        self._rest = buffer[position:]

@@ -1,0 +1,80 @@
+"""Actors' own ports: an actor served on a port of its own, opened when first asked for.
+
+A public port gives its connections to the actor as they are. Any other asks for the proof of the cluster key
+and for the dial header, so that a client notices when the port belongs to another life by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.socket import socket
+
+from stractory.errors import ActorNotPublic, ProtocolError, StaleLocation, StractoryError
+from stractory.net.address import Address
+from stractory.net.handshake import TIME_LIMIT, prove_to_client
+from stractory.net.keys import CLIENT, OPERATOR, KeyRing
+from stractory.net.listener import Listener, Ports
+from stractory.net.sockets import SocketStream
+from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, encode_refusal
+from stractory.worker.host import Actor
+
+PUBLIC_CHOICES = ("no", "loopback", "yes")
+
+
+class ActorPorts:
+    """Opens and remembers them. ``allow_public``: one of PUBLIC_CHOICES."""
+
+    def __init__(self, ports: Ports, keys: KeyRing, allow_public: str) -> None:
+        self._ports = ports
+        self._keys = keys
+        self._allow_public = allow_public
+        self._listeners: dict[Actor, Listener] = {}
+
+    def check_public(self, name: str) -> None:
+        """Raises ActorNotPublic when this worker's settings allow no port without proof."""
+        loopback = Address(self._ports.host, 0).is_loopback
+        if self._allow_public == "no" or (self._allow_public == "loopback" and not loopback):
+            raise ActorNotPublic(
+                f"{name!r} may not be public: this worker has allow-public-actors = {self._allow_public}"
+            )
+
+    def open(self, actor: Actor) -> Address:
+        """Where the actor's own port is. Raises PortUnavailable."""
+        listener = self._listeners.get(actor)
+        if listener is None:
+            handle = actor.serve if actor.life.public else self._proved(actor)
+            listener = self._listeners[actor] = self._ports.listen(
+                lambda sock, peer: handle(SocketStream.over(sock), peer), name=f"actor {actor.life.name!r}"
+            )
+            actor.on_end = lambda: self._close(actor)
+        return listener.address
+
+    def _close(self, actor: Actor) -> None:
+        self._listeners.pop(actor).close()
+
+    def _proved(self, actor: Actor) -> Callable[[SocketStream, Any], None]:
+        def handle(stream: SocketStream, peer: Any) -> None:
+            prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT))
+            with gevent.Timeout(TIME_LIMIT, ProtocolError("no dial header came in time")):
+                wanted = _receive_dial(stream)
+            if wanted != Dial("actor", actor.life.name, actor.life.epoch):
+                error: StractoryError = StaleLocation(f"{wanted.name!r} is not at this port any more")
+                stream.sendall(encode_refusal(error))
+                raise error
+            stream.sendall(ACCEPTED)
+            actor.serve(stream, peer)
+
+        return handle
+
+
+def _receive_dial(sock: socket) -> Dial:
+    reader = HeaderReader(decode_dial)
+    while True:
+        data = sock.recv(1)  # no byte more than the header: the rest is the actor's
+        if not data:
+            raise ProtocolError("the connection ended before its dial header")
+        if header := reader.feed(data):
+            return header[0]
