@@ -42,13 +42,13 @@ class Loop:
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
         future: Future[Any] = Future()
-        task = gevent.Greenlet(_fulfil, future, partial(function, *args, **kwargs))
-        self._hand_over(task.start)
+        tasks: list[gevent.Greenlet[..., Any]] = []  # made over there: a green thread is its hub's for good
+        self._hand_over(lambda: tasks.append(gevent.spawn(_fulfil, future, partial(function, *args, **kwargs))))
         try:
             return future.result()
         except BaseException:
             if not future.done():
-                self._hand_over(partial(task.kill, block=False))
+                self._hand_over(lambda: tasks[0].kill(block=False))
             raise
 
     def _hand_over(self, job: Callable[[], Any]) -> None:

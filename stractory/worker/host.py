@@ -75,7 +75,7 @@ class Actor:
         except BaseException as error:
             _abort(stream)
             if isinstance(error, OSError) and stream.closed:
-                log.info("actor %r: a client left: %s", self.life.name, error)
+                log.debug("actor %r: a client left: %s", self.life.name, error)
             else:
                 log.exception("actor %r: the handler of %s failed", self.life.name, _spell(address))
         else:

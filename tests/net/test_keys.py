@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from stractory.errors import AuthError
+from stractory.net import keys
+
+
+def test_a_missing_key_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "cluster.key"
+    made = keys.load(path, create=True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = keys.load(path, create=True)
+    assert made.keys[0].secret == again.keys[0].secret
+    keys.write_new(path)  # another first start, at the same time
+    assert keys.load(path).keys[0].secret == made.keys[0].secret
+    assert [file.name for file in path.parent.iterdir()] == ["cluster.key"]
+
+
+def test_a_missing_key_that_may_not_be_made(tmp_path: Path) -> None:
+    with pytest.raises(AuthError, match="no key file at"):
+        keys.load(tmp_path / "cluster.key")
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.key"
+    keys.load(path, create=True)
+    path.chmod(0o640)
+    with pytest.raises(AuthError, match="chmod 600"):
+        keys.load(path)
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    keys.load(tmp_path / "real.key", create=True)
+    (tmp_path / "cluster.key").symlink_to(tmp_path / "real.key")
+    with pytest.raises(AuthError, match="cannot use"):
+        keys.load(tmp_path / "cluster.key")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "# only a comment", "garbage", "stractory-key-v1 id king * AAAA", "stractory-key-v1 id master * !"],
+)
+def test_a_file_without_a_good_key_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "cluster.key"
+    path.write_text(line + "\n")
+    path.chmod(0o600)
+    with pytest.raises(AuthError, match=r"cluster\.key"):
+        keys.load(path)
+
+
+def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
+    ring = keys.load(tmp_path / "cluster.key", create=True)
+    derived = ring.credential(keys.OPERATOR)
+    for shown in (repr(ring), repr(ring.keys[0]), repr(derived)):
+        assert ring.keys[0].secret.hex() not in shown and repr(derived.secret) not in shown
+
+
+def test_derived_keys_differ_by_role_and_name(tmp_path: Path) -> None:
+    master = keys.load(tmp_path / "cluster.key", create=True).keys[0]
+    secrets = {master.derive(role, name).secret for role in keys.ROLES for name in ("alice", "bob", "")} | {
+        master.secret
+    }
+    assert len(secrets) == 10
+
+
+def test_a_derived_key_stands_for_its_own_role_only(tmp_path: Path) -> None:
+    master = keys.load(tmp_path / "cluster.key", create=True).keys[0]
+    alice = master.derive(keys.CLIENT, "alice")
+    ring = keys.KeyRing([alice], tmp_path)
+    assert ring.credential(keys.OPERATOR, keys.CLIENT) is alice
+    assert ring.find(alice.id, keys.CLIENT, "alice") is alice
+    assert ring.find(alice.id, keys.OPERATOR, "alice") is None
+    with pytest.raises(AuthError, match="role client"):
+        ring.credential(keys.NODE)

@@ -1,0 +1,169 @@
+from random import Random
+
+import pytest
+
+from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
+from stractory.registry.directory import Directory, State, Worker, check_name
+from stractory.wire.life import Life
+
+PYTHON = "cpython-311 dill-0.4"
+
+
+def life(name: str, epoch: int) -> Life:
+    return Life(name, "stream", epoch, 1.0, b"", False, False)
+
+
+class Model:
+    """A directory with its clocks, which the test moves."""
+
+    def __init__(self) -> None:
+        self.directory = Directory(lease=15.0, random=Random(1))
+        self.now = 100.0
+        self.wall = 1_000.0
+
+    def worker(self, id: bytes, *lives: Life, runtime: str = PYTHON) -> Worker:
+        self.doomed = self.directory.register(
+            id, address=f"127.0.0.1:{id[0]}", pid=1, runtime=runtime, lives=lives, now=self.now
+        )
+        return next(worker for worker in self.directory.workers() if worker.id == id)
+
+    def reserve(self, name: str, runtime: str | None = PYTHON, replace: bool = False, create_id: bytes = b""):
+        return self.directory.reserve(
+            name, kind="stream", runtime=runtime, create_id=create_id, wall=self.wall, replace=replace
+        )
+
+    def create(self, name: str):
+        actor = self.reserve(name).actor
+        assert self.directory.confirm(actor)
+        return actor
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.mark.parametrize("name", ["a", "ü" * 256, "x" * 512, "with space\nand line", "*"])
+def test_good_names(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 513, "ü" * 257, b"bytes", None, 7, "\ud800"])
+def test_bad_names(name: object) -> None:
+    with pytest.raises(InvalidName):
+        check_name(name)
+
+
+def test_a_name_is_taken_from_its_reservation_on(model: Model) -> None:
+    model.worker(b"1")
+    reserved = model.reserve("room").actor
+    with pytest.raises(ActorExists) as caught:
+        model.reserve("room")
+    assert caught.value.details["epoch"] == reserved.epoch
+    with pytest.raises(ActorNotFound):
+        model.directory.lookup("room")  # not there before its worker has started it
+    assert model.directory.confirm(reserved)
+    assert model.directory.lookup("room") is reserved
+
+
+def test_a_reservation_that_failed_frees_the_name(model: Model) -> None:
+    model.worker(b"1")
+    model.directory.remove(model.reserve("room").actor)
+    assert model.create("room").state is State.RUNNING
+
+
+def test_a_running_actor_gives_way_to_replace_but_a_pending_one_does_not(model: Model) -> None:
+    model.worker(b"1")
+    first = model.create("room")
+    second = model.reserve("room", replace=True)
+    assert second.replaced is first
+    assert second.actor.epoch > first.epoch
+    with pytest.raises(ActorExists):
+        model.reserve("room", replace=True)
+    model.directory.remove(first)  # the end of the replaced one changes nothing
+    assert model.directory.find("room") is second.actor
+
+
+def test_epochs_grow_though_the_wall_clock_goes_back(model: Model) -> None:
+    model.worker(b"1", life("old", 5_000_000_000_000))
+    one = model.create("one")
+    model.wall -= 900
+    assert model.create("two").epoch > one.epoch > 5_000_000_000_000
+
+
+def test_placement_needs_a_live_compatible_worker(model: Model) -> None:
+    with pytest.raises(NoWorkers):
+        model.reserve("room")
+    other = model.worker(b"1", runtime="cpython-313 dill-0.4")
+    with pytest.raises(NoCompatibleWorker, match="cpython-313"):
+        model.reserve("room")
+    assert model.reserve("imported", runtime=None).actor.worker is other
+    model.directory.unlink(other)
+    with pytest.raises(NoWorkers):
+        model.reserve("room")
+    fitting = model.worker(b"2")
+    assert model.reserve("room").actor.worker is fitting
+
+
+def test_actors_are_spread_evenly(model: Model) -> None:
+    workers = [model.worker(bytes([number])) for number in range(1, 5)]
+    for number in range(400):
+        model.create(f"actor{number}")
+    assert all(80 <= worker.load <= 120 for worker in workers)
+
+
+def test_a_lost_worker_keeps_its_names_until_its_lease_ends(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = model.create("room")
+    model.directory.unlink(worker)
+    assert actor.state is State.LOST
+    model.worker(b"2")
+    with pytest.raises(ActorExists):
+        model.reserve("room")
+    assert model.directory.expired(model.now + 15.0) == []
+    model.directory.beat(model.worker(b"2"), model.now + 15.5)
+    assert model.directory.expired(model.now + 15.5) == [worker]
+    assert model.directory.bury(worker) == [actor]
+    assert model.directory.find("room") is None
+    assert model.directory.bury(worker) == []
+
+
+def test_a_worker_that_comes_back_has_its_actors_as_before(model: Model) -> None:
+    worker = model.worker(b"1")
+    kept, gone = model.create("kept"), model.create("gone")
+    model.directory.unlink(worker)
+    assert model.worker(b"1", kept.life) is worker
+    assert model.doomed == []
+    assert kept.state is State.RUNNING
+    assert model.directory.find("gone") is None and gone.name == "gone"
+
+
+def test_an_empty_directory_adopts_what_workers_report(model: Model) -> None:
+    model.worker(b"1", life("room", 7))
+    assert model.directory.lookup("room").epoch == 7
+    assert model.create("new").epoch > 7
+
+
+@pytest.mark.parametrize("order", [(7, 9), (9, 7)])
+def test_of_two_lives_of_a_name_the_later_stays(model: Model, order: tuple[int, int]) -> None:
+    model.worker(b"1", life("room", order[0]))
+    model.worker(b"2", life("room", order[1]))
+    assert [loser.epoch for loser in model.doomed] == [7]
+    assert model.directory.lookup("room").epoch == 9
+    assert sum(worker.load for worker in model.directory.workers()) == 1
+
+
+def test_a_buried_workers_pending_actor_cannot_be_confirmed(model: Model) -> None:
+    worker = model.worker(b"1")
+    pending = model.reserve("room").actor
+    model.directory.bury(worker)
+    assert not model.directory.confirm(pending)
+
+
+def test_patterns(model: Model) -> None:
+    model.worker(b"1")
+    for name in ("room.1", "room.2", "game", "Room.3"):
+        model.create(name)
+    found = {actor.name for actor in model.directory.actors("room.*")}
+    assert found == {"room.1", "room.2"}
+    assert len(list(model.directory.actors())) == 4
