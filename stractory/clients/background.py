@@ -42,8 +42,9 @@ class Loop:
         if threading.current_thread() is self._thread:
             return function(*args, **kwargs)
         future: Future[Any] = Future()
+        work = partial(_fulfil, future, partial(function, *args, **kwargs))
         tasks: list[gevent.Greenlet[..., Any]] = []  # made over there: a green thread is its hub's for good
-        self._hand_over(lambda: tasks.append(gevent.spawn(_fulfil, future, partial(function, *args, **kwargs))))
+        self._hand_over(lambda: tasks.append(gevent.spawn(work)))
         try:
             return future.result()
         except BaseException:

@@ -272,7 +272,11 @@ class TwoSessions(RuleBasedStateMachine):
             assert me.session.streams == len(live)
             assert me.session._our_unacknowledged == sum(end.ours and not end.accepted for end in live)
             assert me.session._their_unacknowledged == sum(not end.ours and not end.accepted for end in live)
-            assert all(stream.send_window >= 0 for stream in me.session._streams.values())
+            for stream_id, stream in me.session._streams.items():
+                end = me.ends[stream_id]
+                unread = len(end.received) - end.consumed
+                assert stream.send_window >= 0
+                assert end.their_finish or stream.receive_window + stream.consumed + unread == WINDOW
 
     # ---- the end -----------------------------------------------------------------------------------
 
