@@ -182,7 +182,10 @@ def _load(packed: bytes) -> tuple[Definition, Callable[..., Any]]:
 def _positional_parameters(function: Callable[..., Any]) -> int:
     """How many of (options, context) it takes."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # some builtins tell none
+        return 1
     return sum(parameter.kind in positional for parameter in parameters)
 
 

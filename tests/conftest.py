@@ -1,0 +1,30 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import stractory
+from tests.support.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A registry and two workers; each test uses names of its own."""
+    with Cluster(workers=2) as started:
+        yield started
+
+
+@pytest.fixture
+def strac(cluster: Cluster) -> Iterator[stractory.Client]:
+    """A client of it."""
+    with cluster.client() as client:
+        yield client
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name for an actor that no other test has."""
+    return str(request.node.name)

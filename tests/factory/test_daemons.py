@@ -1,0 +1,199 @@
+"""What the daemons do when one of them dies, is ended, or cannot start."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import time
+
+import gevent
+import pytest
+
+import stractory
+from tests.factory.test_factory import Leaver, echo, exchange
+from tests.support.cluster import POOL_READY, Cluster, alive, until
+
+RESPAWN_DELAY = 0.2
+
+
+@pytest.fixture
+def cluster():
+    """One that the test may break."""
+    with Cluster(workers=2, respawn_delay=RESPAWN_DELAY) as started:
+        yield started
+
+
+def running(strac: stractory.Client) -> list[stractory.WorkerInfo]:
+    return [worker for worker in strac.workers() if worker.state == "running"]
+
+
+def workers_settled(strac, gone: int):
+    """The running workers, once there are two and none has the pid ``gone``."""
+    workers = running(strac)
+    return workers if len(workers) == 2 and gone not in {worker.pid for worker in workers} else None
+
+
+def try_create(strac, name):
+    """None while the name is taken."""
+    try:
+        return strac.create(name, echo)
+    except stractory.ActorExists:
+        return None
+
+
+def test_killed_worker_comes_back(cluster, strac):
+    infos = [strac.create(f"a{number}", echo) for number in range(20)]
+    victim = strac.workers()[0]
+    lost = [info.name for info in infos if info.worker == victim.address]
+    kept = [info.name for info in infos if info.worker != victim.address]
+    assert lost and kept
+    lost_stream, kept_stream = strac.connect([lost[0], kept[0]])
+    assert exchange(lost_stream) == exchange(kept_stream) == b"hello"
+
+    os.kill(victim.pid, signal.SIGKILL)
+    killed_at = time.monotonic()
+    lost_stream.settimeout(20)
+    with pytest.raises(ConnectionError):
+        while lost_stream.recv(100):
+            pass
+        pytest.fail("the stream ended in order")
+    old = {worker.pid for worker in strac.workers()}
+    new = until(lambda: workers_settled(strac, victim.pid))
+    assert time.monotonic() - killed_at < RESPAWN_DELAY + 5  # that, and a Python's start
+    (fresh,) = [worker for worker in new if worker.pid not in old]
+
+    assert exchange(kept_stream) == b"hello"
+    made = [until(lambda name=name: try_create(strac, name)) for name in lost]
+    made += [strac.create(f"b{number}", echo) for number in range(20)]
+    assert fresh.address in {info.worker for info in made}
+    assert all(exchange(stream) == b"hello" for stream in strac.connect([info.name for info in made]))
+
+
+def test_names_of_a_killed_worker_are_free_at_once(cluster, strac):
+    info = strac.create("a", echo)
+    (victim,) = [worker for worker in strac.workers() if worker.address == info.worker]
+    os.kill(victim.pid, signal.SIGKILL)
+    until(lambda: not alive(victim.pid))
+    assert until(lambda: try_create(strac, "a"), timeout=5).epoch != info.epoch
+    assert exchange(strac.get("a")) == b"hello"
+
+
+def test_registry_killed_and_restarted(cluster, strac):
+    infos = [strac.create(f"a{number}", echo, public=number == 3) for number in range(20)]
+    stream = strac.connect("a0")
+    assert exchange(stream) == b"hello"
+
+    cluster.kill_registry()
+    assert exchange(stream, b"without a registry") == b"without a registry"
+    cluster.restart_registry()
+
+    assert exchange(stream, b"with another") == b"with another"
+    until(lambda: len(running(strac)) == 2)
+    found = {info.name: info for info in strac.list()}
+    assert found == {info.name: info for info in infos}
+    assert all(exchange(other) == b"hello" for other in strac.connect([info.name for info in infos]))
+    with pytest.raises(stractory.ActorExists):
+        strac.create("a7", echo)
+    later = strac.create("later", echo)
+    assert later.epoch not in {info.epoch for info in infos}
+    strac.destroy("a1")
+    with cluster.client() as other, pytest.raises(stractory.ActorNotFound):
+        other.connect("a1")
+
+
+def test_call_under_way_waits_for_the_registry(cluster, strac):
+    strac.create("a", echo)
+    cluster.restart_registry()
+    until(lambda: len(running(strac)) == 2)
+    with strac.connect("a") as stream:
+        assert exchange(stream) == b"hello"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_in_order(strac, cluster, number, tmp_path):
+    path = tmp_path / "destroyed"
+    strac.create("a", Leaver, options={"path": str(path)})
+    assert exchange(strac.get("a")) == b"hello"
+    pids = [worker.pid for worker in strac.workers()]
+
+    pool, registry = cluster.pool, cluster.registry
+    cluster.pool = cluster.registry = None
+    pool.process.send_signal(number)
+    assert pool.join() == 0
+    assert not any(alive(pid) for pid in pids)
+    assert path.read_text() == "destroyed"
+    assert until(lambda: strac.list() == [])
+    registry.process.send_signal(number)
+    assert registry.join() == 0
+    assert "Traceback" not in cluster.errors()
+
+
+def test_registry_ends_before_the_pool(cluster, strac):
+    strac.create("a", echo)
+    registry, cluster.registry = cluster.registry, None
+    assert registry.end() == 0  # and the fixture ends the pool, which must exit with 0 too
+
+
+def test_killed_pool_ends_its_workers(cluster, strac, tmp_path):
+    path = tmp_path / "destroyed"
+    strac.create("a", Leaver, options={"path": str(path)})
+    pids = [worker.pid for worker in strac.workers()]
+    assert all(alive(pid) for pid in pids)
+    pool, cluster.pool = cluster.pool, None
+    pool.kill()
+    until(lambda: not any(alive(pid) for pid in pids))
+    assert path.read_text() == "destroyed"
+
+
+def test_killed_pool_can_be_started_again(cluster, strac):
+    strac.create("a", echo)
+    old = {worker.pid for worker in strac.workers()}
+    cluster.pool.kill()
+    cluster.pool = cluster.daemon("stractory-workers", "--workers=1", f"--registry={cluster.address}")
+    cluster.pool.wait_line(POOL_READY)
+    until(lambda: not any(alive(pid) for pid in old))
+    assert until(lambda: try_create(strac, "a"))
+    assert exchange(strac.get("a")) == b"hello"
+
+
+@pytest.mark.parametrize("program", ["stractory", "stractory-worker", "stractory-workers"])
+def test_port_in_use(program):
+    with Cluster(workers=0) as cluster, socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        registry = [] if program == "stractory" else [f"--registry={cluster.address}"]
+        errors = cluster.folder / f"{program}.err"
+        said_before = len(errors.read_text()) if errors.exists() else 0
+        daemon = cluster.daemon(program, f"--listen={where}", *registry)
+        assert daemon.join() == 1
+        said = errors.read_text()[said_before:]
+        assert "Traceback" not in said
+        (line,) = said.splitlines()
+        prefix = r"\[1\] stractory-worker" if program == "stractory-workers" else program
+        assert re.match(f"{prefix}: .*{re.escape(where)}", line)
+
+
+def test_worker_with_another_key_is_told(tmp_path):
+    with Cluster(workers=0) as cluster:
+        daemon = cluster.daemon(
+            "stractory-worker",
+            "--listen=127.0.0.1:0",
+            f"--registry={cluster.address}",
+            f"--key-file={tmp_path / 'other.key'}",
+        )
+        assert daemon.join() == 1
+        assert "Traceback" not in cluster.errors()
+        with cluster.client() as strac:
+            assert strac.workers() == []
+
+
+def test_wait_outlives_the_registry(cluster, strac):
+    waiting = gevent.spawn(strac.wait, "late", 20)
+    with cluster.client() as other:
+        other.list()
+        gevent.idle()
+        cluster.restart_registry()
+        until(lambda: len(running(other)) == 2)
+        other.create("late", echo)
+        assert exchange(waiting.get(timeout=20)) == b"hello"
