@@ -157,7 +157,7 @@ class Client:
             cached = self._cached.get(name)
             if cached is None or cached[0].closed:
                 cached = self._cached[name] = self._open(name, self._lookup([name])[0], direct=False)
-                cached[0].on_end += (partial(self._forget, name, cached[0]),)
+                cached[0].call_at_end(partial(self._forget, name, cached[0]))
             return cached[1]
 
     def wait(self, name: str, timeout: float | None = None) -> Any:

@@ -77,8 +77,8 @@ class Events:
                 )
             self._emit("actor-close", name, connection, error is not None)
 
-        stream.on_end += (ended,)
-        if isinstance(stream, Stream):
+        stream.call_at_end(ended)
+        if isinstance(stream, Stream) and not stream.closed:
             self._watch_idle(stream, "actor-timeout", (name, connection))
 
     def _watch_idle(self, watched: Link | Stream, event: str, arguments: tuple[Any, ...]) -> None:

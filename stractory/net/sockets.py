@@ -48,8 +48,7 @@ def connect(address: Address) -> socket.socket:
 class SocketStream(socket.socket):
     """A TCP connection of its own that also iterates, as :class:`stractory.net.stream.Stream` does."""
 
-    on_end: tuple[Callable[[Exception | None], None], ...] = ()
-    """Called once, when it is closed here."""
+    _at_end: tuple[Callable[[Exception | None], None], ...] = ()
 
     @classmethod
     def over(cls, sock: socket.socket) -> SocketStream:
@@ -65,8 +64,12 @@ class SocketStream(socket.socket):
         while data := self.recv(CHUNK):
             yield data
 
+    def call_at_end(self, callback: Callable[[Exception | None], None]) -> None:
+        """Call it once when the connection is closed here."""
+        self._at_end += (callback,)
+
     def close(self) -> None:
         super().close()
-        callbacks, self.on_end = self.on_end, ()
+        callbacks, self._at_end = self._at_end, ()
         for callback in callbacks:
             callback(None)

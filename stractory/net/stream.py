@@ -44,6 +44,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_at_end",
         "_chunks",
         "_close_asked",
         "_closed",
@@ -63,7 +64,6 @@ class Stream:
         "activity",
         "id",
         "label",
-        "on_end",
     )
 
     def __init__(
@@ -72,7 +72,7 @@ class Stream:
         self.id = id
         self.label = label
         self.activity = 0  # grows with every arrival and departure of bytes
-        self.on_end: tuple[Callable[[Exception | None], None], ...] = ()  # called once, when it is over
+        self._at_end: tuple[Callable[[Exception | None], None], ...] = ()
         self._link = link
         self._lost = lost
         self._chunks: deque[bytes] = deque()
@@ -305,13 +305,20 @@ class Stream:
         """The link under it is gone."""
         self.fail(self._lost(f"{self.label}: {reason}"))
 
+    def call_at_end(self, callback: Callable[[Exception | None], None]) -> None:
+        """Call it once, with what broke the stream or None, when it is over; at once if it is already."""
+        if self.closed:
+            callback(self._error)
+        else:
+            self._at_end += (callback,)
+
     def _end(self, error: Exception | None) -> None:
         for event in (self._readable, self._writable):
             if event is not None:
                 event.set()
         if self._receiver is not None:
             self._receiver.stream_ended(error)
-        callbacks, self.on_end = self.on_end, ()
+        callbacks, self._at_end = self._at_end, ()
         for callback in callbacks:
             callback(error)
 

@@ -58,7 +58,8 @@ class Registry:
         """Start an actor on a worker; returns where it is.
 
         ``if_exists``: "error" raises ActorExists at once, "get" returns (waiting for a creation under way)
-        the one there is, "replace" ends it first. A repeated ``create_id`` is the same creation.
+        the one there is, "replace" ends it first, waiting likewise. A repeated ``create_id`` is the same
+        creation.
         """
         check_name(name)
         if if_exists not in ("error", "get", "replace"):
@@ -67,11 +68,12 @@ class Registry:
         definition = Definition.unpack(packed)
         while True:
             known = self._directory.find(name)
-            if known is not None and (if_exists == "get" or known.life.create_id == create_id):
-                if known.state is not State.PENDING:
-                    return _info(known)
+            same = known is not None and (if_exists == "get" or known.life.create_id == create_id)
+            if known is not None and known.state is State.PENDING and (same or if_exists == "replace"):
                 self._await_change(name, deadline - time.monotonic())
                 continue
+            if known is not None and same:
+                return _info(known)
             reservation = self._directory.reserve(
                 name,
                 kind=definition.kind,
@@ -108,10 +110,15 @@ class Registry:
         self._notify(actor.name)
 
     def destroy(self, name: str, timeout: float) -> None:
-        """End an actor; returns when its destroy() has run. Raises ActorNotFound."""
-        actor = self._directory.lookup(name)
+        """End an actor, also one that is being started; returns when its destroy() has run.
+
+        Raises ActorNotFound.
+        """
+        actor = self._directory.find(name)
+        if actor is None:
+            raise ActorNotFound(f"no actor is named {name!r}")
         node = self._nodes.get(actor.worker.id)
-        if node is not None and actor.state is State.RUNNING:
+        if node is not None and actor.state is not State.LOST:
             node.calls.call("destroy", name, actor.epoch, call_timeout=timeout)
         self._directory.remove(actor)
         self._notify(name)

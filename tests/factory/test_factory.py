@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import json
 import os
 import re
@@ -215,7 +216,9 @@ def test_if_exists(strac, name):
     assert replaced.epoch != first.epoch
     stream.settimeout(20)
     with pytest.raises((stractory.StractoryError, ConnectionError)):
-        exchange(stream)
+        while stream.recv(100):
+            pass
+        pytest.fail("the stream ended in order")
     with strac.connect(name) as stream:
         assert exchange(stream) == b"hello"
 
@@ -584,13 +587,16 @@ def test_get_after_the_handler_returned(strac, name):
         assert read_all(strac.get(name)) == b"bye"
 
 
+@pytest.mark.xfail(
+    strict=True, reason="clients/events.py watch_actor(): misses the end of a stream that is over"
+)
 def test_actor_close_event_of_a_handler_that_returns_at_once(strac, name):
     strac.create(name, leave_at_once)
     for _ in range(20):
         told = gevent.event.AsyncResult()
         strac.on("actor-close", lambda *arguments, told=told: told.set(arguments))
         stream = strac.connect(name)
-        assert told.get(timeout=5) == (name, stream, False)
+        assert told.get(timeout=2) == (name, stream, False)
         assert read_all(stream) == b"bye"
 
 
@@ -613,18 +619,58 @@ def test_destroy_while_many_connect(strac, name):
     assert outcomes <= {"served", "ActorNotFound", "ActorLost", "StreamReset"}
 
 
+def slow_leaver(options):
+    class Slow:
+        def __call__(self, stream, address):
+            stream.sendall(stream.recv(100))
+
+        def destroy(self):
+            import gevent
+
+            gevent.sleep(0.5)
+            with open(options["path"], "w") as file:
+                file.write("destroyed")
+
+    return Slow()
+
+
+@pytest.mark.xfail(strict=True, reason="registry/service.py create(): the replaced actor is not waited for")
+def test_replace_ends_the_old_one_first(strac, name, tmp_path):
+    path = tmp_path / "destroyed"
+    strac.create(name, slow_leaver, options={"path": str(path)})
+    strac.create(name, echo, if_exists="replace")
+    assert path.exists()
+
+
+@pytest.mark.xfail(strict=True, reason="registry/service.py destroy(): a timeout leaves a dead name behind")
+def test_destroy_that_times_out_frees_the_name_in_the_end(strac, name, tmp_path):
+    path = tmp_path / "destroyed"
+    strac.create(name, slow_leaver, options={"path": str(path)})
+    with pytest.raises(stractory.CallTimeout):
+        strac.destroy(name, timeout=0.1)
+    until(path.exists)
+    until(lambda: not strac.list(name), timeout=2)
+
+
 def test_replace_race(strac, name):
-    """Replacing one name at once from many: the last one is the one that is there."""
-    tasks = [gevent.spawn(strac.create, name, echo, if_exists="replace") for _ in range(30)]
-    epochs = {task.get(timeout=30).epoch for task in tasks}
+    """One that is just being created does not give way; whoever else wins, the last one is there."""
+
+    def replace() -> int | None:
+        try:
+            return strac.create(name, echo, if_exists="replace").epoch
+        except stractory.ActorExists:
+            return None
+
+    tasks = [gevent.spawn(replace) for _ in range(30)]
+    epochs = {epoch for task in tasks if (epoch := task.get(timeout=30)) is not None}
     (left,) = strac.list(name)
-    assert left.epoch in epochs and left.epoch == max(epochs)
+    assert left.epoch == max(epochs)
     assert exchange(strac.get(name)) == b"hello"
 
 
-def test_destroy_while_it_starts(strac, cluster, name, tmp_path):
-    """A name that is being created can be destroyed; the creator is told."""
-    gate = tmp_path / "gate"
+def test_name_that_is_being_created(strac, cluster, name, tmp_path):
+    """It is not found yet, is taken, and is waited for by if_exists="get"."""
+    gate, begun = tmp_path / "gate", tmp_path / "begun"
 
     def slow(options):
         import os
@@ -637,16 +683,21 @@ def test_destroy_while_it_starts(strac, cluster, name, tmp_path):
             gevent.sleep(0.01)
         return echo(options)
 
-    begun = tmp_path / "begun"
-    creating = gevent.spawn(
-        strac.create, name, slow, options={"gate": str(gate), "begun": str(begun)}, timeout=20
-    )
+    options = {"gate": str(gate), "begun": str(begun)}
+    creating = gevent.spawn(strac.create, name, slow, options=options, timeout=20)
     with cluster.client() as other:
-        until(lambda: other.list() and begun.exists())
-        other.destroy(name)
-        with pytest.raises(stractory.StractoryError):
-            creating.get(timeout=20)
-        other.create(name, echo)
+        until(lambda: other.list(name) and begun.exists())
+        assert [info.state for info in other.list(name)] == ["pending"]
+        for use in (other.connect, other.destroy):
+            with pytest.raises(stractory.ActorNotFound):
+                use(name)
+        with pytest.raises(stractory.ActorExists):
+            other.create(name, echo)
+        getting = gevent.spawn(other.create, name, echo, if_exists="get")
+        other.list()
+        assert not getting.ready()
+        gate.touch()
+        assert creating.get(timeout=20) == getting.get(timeout=20)
         assert exchange(other.get(name)) == b"hello"
 
 
