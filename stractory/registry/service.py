@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import gevent
 from gevent.event import Event
 
-from stractory.errors import ActorLost, ActorNotFound, CallTimeout, LinkError
+from stractory.errors import ActorLost, ActorNotFound, CallError, CallTimeout, LinkError
 from stractory.net.calls import Calls
 from stractory.net.process import Process, is_gone
 from stractory.registry.directory import Actor, Directory, State, Worker, check_name
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 DEATH_CHECKS = (0.0, 0.05, 0.2, 0.75, 2.0)
 """Seconds between looks at a process whose link ended: sockets close a little before a process is gone."""
+
+END_LIMIT = 15.0
+"""Seconds until a worker is no longer waited for that ends an actor; its destroy() has ten of them."""
 
 
 class Node(NamedTuple):
@@ -85,8 +88,12 @@ class Registry:
                 wrapped=definition.wrapper is not None,
             )
             break
-        if reservation.replaced is not None:
-            self._end_copy(reservation.replaced)
+        if reservation.replaced is not None and not self._end(
+            reservation.replaced, deadline - time.monotonic()
+        ):
+            self._directory.remove(reservation.actor)
+            self._notify(name)
+            raise CallTimeout(f"the {name!r} that was to be replaced did not end in {timeout} s")
         self._start(reservation.actor, packed, options, deadline - time.monotonic())
         return _info(reservation.actor)
 
@@ -117,11 +124,25 @@ class Registry:
         actor = self._directory.find(name)
         if actor is None:
             raise ActorNotFound(f"no actor is named {name!r}")
+        if not self._end(actor, timeout):
+            raise CallTimeout(f"the destroy() of {name!r} did not return in {timeout} s; it goes on")
+
+    def _end(self, actor: Actor, timeout: float) -> bool:
+        """Have its worker end it, then free its name; whether in time. It is done in any case."""
+        ending = gevent.spawn(self._end_in_order, actor)
+        ending.join(timeout)
+        return ending.ready()
+
+    def _end_in_order(self, actor: Actor) -> None:
         node = self._nodes.get(actor.worker.id)
-        if node is not None and actor.state is not State.LOST:
-            node.calls.call("destroy", name, actor.epoch, call_timeout=timeout)
-        self._directory.remove(actor)
-        self._notify(name)
+        try:
+            if node is not None and actor.state is not State.LOST:
+                node.calls.call("destroy", actor.name, actor.epoch, call_timeout=END_LIMIT)
+        except (CallError, LinkError) as error:
+            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
+        finally:
+            self._directory.remove(actor)
+            self._notify(actor.name)
 
     def lookup(self, names: list[str]) -> list[ActorInfo | None]:
         """Where each name is, None where there is no such actor."""

@@ -51,13 +51,14 @@ class Membership:
         self._lives = lives
         self._serve = serve
         self._id = os.urandom(16)
+        self._leaving = False
         self._calls: Calls | None = None
         self._link: Link | None = None
 
-    def run(self) -> AuthError:
-        """Stay registered, for ever; returns only when the registry refuses the key the first time."""
+    def run(self) -> AuthError | None:
+        """Stay registered until leave(). Returns early, with the error, when the first attempt is refused."""
         attempt = 0
-        while True:
+        while not self._leaving:
             try:
                 self._register()
             except AuthError as error:
@@ -73,6 +74,7 @@ class Membership:
                 self._send_heartbeats()
             gevent.sleep(RETRY[min(attempt, len(RETRY) - 1)])
             attempt += 1
+        return None
 
     def _register(self) -> None:
         link = dial(self._registry, "registry", self._keys.credential(NODE), self._serve)
@@ -100,7 +102,8 @@ class Membership:
             log.warning("no heartbeat: %s", error)
             self._link.close()
         else:
-            log.warning("%s", self._link.ended)
+            if not self._leaving:
+                log.warning("%s", self._link.ended)
 
     def _advertised(self, link: Link) -> Address:
         """Where clients reach this worker: for a wildcard, the address that the registry sees it at."""
@@ -110,6 +113,7 @@ class Membership:
 
     def leave(self) -> None:
         """Say goodbye, so that the names are free at once."""
+        self._leaving = True
         if self._calls is not None:
             try:
                 self._calls.call("goodbye", call_timeout=2.0)

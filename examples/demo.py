@@ -1,0 +1,96 @@
+"""The whole in one go: a registry and four workers, actors used from other processes, and an orderly end.
+
+scripts/demo runs it. Everything listens on free loopback ports, with a key of its own in a temporary folder.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BIN = HERE.parent / "bin"
+
+GREET = """
+import stractory
+with stractory.client() as strac:
+    for name in ("green", "blue"):
+        with strac.connect("greeter." + name) as stream:
+            stream.sendall(b"{visitor}")
+            print(stream.recv(100).decode())
+"""
+
+
+def greeter(options):
+    visitors = []  # the actor's state: it lives on its worker, whoever comes
+
+    def handle(stream, address):
+        for data in stream:
+            visitors.append(data.decode())
+            stream.sendall(f"  {options['color']}: hello {', '.join(visitors)}".encode())
+
+    return handle
+
+
+@contextmanager
+def daemon(ready, program, *arguments):
+    """A program of bin/, while the block runs; gives its ready line."""
+    process = subprocess.Popen(
+        [sys.executable, str(BIN / program), "--log-level=warning", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            print(f"  {line.strip()}")
+            if ready in line:
+                break
+        else:
+            raise SystemExit(f"{program} did not start")
+        yield line.strip()
+    finally:
+        process.terminate()
+        status = process.wait()
+        process.stdout.close()
+        print(f"  {program} ended with status {status}")
+
+
+def in_another_process(*command):
+    subprocess.run([sys.executable, *command], check=True)
+
+
+def main():
+    import stractory
+
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        os.environ["STRACTORY_KEY_FILE"] = str(Path(folder) / "cluster.key")
+        print("Starting a registry and a pool of four workers:", flush=True)
+        line = running.enter_context(daemon("registry ready", "stractory", "--listen=0"))
+        address = os.environ["STRACTORY_REGISTRY"] = line.split()[-1]
+        running.enter_context(
+            daemon("pool ready", "stractory-workers", "--workers=4", f"--registry={address}")
+        )
+
+        with stractory.client() as strac:
+            print("Creating two actors:", flush=True)
+            for color in ("green", "blue"):
+                definition = stractory.stream(greeter, options={"color": color})
+                info = strac.create(f"greeter.{color}", definition)
+                print(f"  {info.name} runs on worker {info.worker}", flush=True)
+            for visitor in ("Alex", "Bob"):
+                print(f"{visitor}, in a process of their own, says hello to both:", flush=True)
+                in_another_process("-c", GREET.format(visitor=visitor))
+            print("Other examples:", flush=True)
+            for example in ("echo.py", "line_counter.py", "web_page.py"):
+                in_another_process(str(HERE / example))
+            print("All actors:")
+            for info in strac.list():
+                print(f"  {info.name:16} {info.kind:8} {info.worker}")
+        print("Ending everything:", flush=True)
+    print("Done.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""An echo actor, created and used. The registry is $STRACTORY_REGISTRY, by default 127.0.0.1:9000."""
+
+import stractory
+
+
+def echo(options):
+    def handle(stream, address):
+        for data in stream:
+            stream.sendall(data)
+
+    return handle
+
+
+if __name__ == "__main__":
+    with stractory.client() as strac:
+        strac.create("mr-echo", echo, if_exists="get")
+        stream = strac.get("mr-echo")
+        stream.sendall(b"Hello")
+        print("mr-echo said:", stream.recv(100).decode())

@@ -1,0 +1,23 @@
+"""Counts lines for anyone: each line sent is answered with its number, over all clients. Try it with nc."""
+
+import itertools
+
+import stractory
+
+
+def line_counter(options):
+    numbers = itertools.count(1)
+
+    def handle(stream, address):
+        with stream.makefile("rb") as lines:
+            for _line in lines:
+                stream.sendall(b"%d\n" % next(numbers))
+
+    return handle
+
+
+if __name__ == "__main__":
+    with stractory.client() as strac:
+        strac.create("line-counter", line_counter, public=True, if_exists="get")
+        host, port = strac.endpoint("line-counter").removeprefix("tcp://").split(":")
+        print(f"nc {host} {port}")

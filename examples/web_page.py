@@ -1,0 +1,26 @@
+"""A WSGI application as an actor, on a public port of its own: curl gets the page, browsers too."""
+
+import stractory
+
+
+def web_page(options):
+    from gevent.pywsgi import WSGIServer
+
+    visits = 0
+
+    def application(environ, start_response):
+        nonlocal visits
+        visits += 1
+        start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+        return [f"<h1>{options['title']}</h1><p>Visit {visits} to {environ['PATH_INFO']}</p>\n".encode()]
+
+    server = WSGIServer(("127.0.0.1", 0), application, log=None)  # never started: only its handler is used
+    server.update_environ()
+    return server.handle
+
+
+if __name__ == "__main__":
+    with stractory.client() as strac:
+        page = stractory.stream(web_page, options={"title": "Hello from an actor"})
+        strac.create("web-page", page, public=True, if_exists="get")
+        print(strac.endpoint("web-page").replace("tcp://", "http://"))

@@ -1,0 +1,89 @@
+"""etc/supervisord.conf under the real supervisor, with the ports replaced by free ones."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import stractory
+from tests.support.cluster import alive, until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def echo(options):
+    def handle(stream, address):
+        for data in stream:
+            stream.sendall(data)
+
+    return handle
+
+
+def free_base() -> int:
+    """A number n such that the ports n0 to n4 are free."""
+    for base in range(2000, 3200):
+        try:
+            taken = [socket.create_server(("127.0.0.1", base * 10 + last)) for last in range(5)]
+        except OSError:
+            continue
+        for each in taken:
+            each.close()
+        return base
+    raise AssertionError("no free ports")
+
+
+def lay_out(folder: Path) -> int:
+    """A project in ``folder`` as supervisor sees it; returns the registry's port."""
+    base = free_base()
+    shutil.copytree(ROOT / "etc", folder / "etc")
+    (folder / "bin").symlink_to(ROOT / "bin")
+    (folder / ".venv").symlink_to(sys.prefix)
+    for file in (folder / "etc").iterdir():
+        file.write_text(re.sub(r"\b900(?=\d\b|%)", str(base), file.read_text()))
+    return base * 10
+
+
+def test_supervisor_runs_the_whole(tmp_path: Path) -> None:
+    port = lay_out(tmp_path)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
+    environment["STRACTORY_KEY_FILE"] = str(tmp_path / "cluster.key")
+    supervisor = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", "etc/supervisord.conf"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        client = until(lambda: reach(port, tmp_path))
+        until(lambda: len(client.workers()) == 4)
+        client.create("supervised", echo)
+        stream = client.connect("supervised")
+        stream.sendall(b"hello")
+        assert stream.recv(100) == b"hello"
+        victim = client.workers()[0].pid
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: victim not in [worker.pid for worker in client.workers()])
+        until(lambda: len(client.workers()) == 4)
+        pids = [worker.pid for worker in client.workers()]
+        client.close()
+        supervisor.terminate()
+        assert supervisor.wait(30) == 0
+        assert not any(alive(pid) for pid in pids)
+    finally:
+        if supervisor.poll() is None:
+            supervisor.terminate()
+            supervisor.wait(30)
+
+
+def reach(port: int, folder: Path) -> stractory.Client | None:
+    try:
+        client = stractory.client(port=port, key_file=folder / "cluster.key")
+        client.workers()
+    except (stractory.RegistryUnavailable, stractory.AuthError):
+        return None
+    return client
