@@ -10,21 +10,18 @@ from __future__ import annotations
 import errno
 import socket as stdlib_socket
 from collections import deque
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 from gevent.event import Event
 
 from stractory.errors import LinkClosed, StractoryError, StreamReset
+from stractory.net.socketlike import CHUNK, SocketLike
 from stractory.wire.dialling import HEADER_LENGTH, decode_answer
 
 if TYPE_CHECKING:
     from stractory.net.link import Link
-
-CHUNK = 64 * 1024
-"""Most bytes that iterating a stream gives at once."""
 
 
 class Receiver(Protocol):
@@ -36,7 +33,7 @@ class Receiver(Protocol):
         """No more will come; ``error`` is None when the peer finished in order."""
 
 
-class Stream:
+class Stream(SocketLike):
     """A blocking, bidirectional byte stream over a link. It behaves like a connected socket.
 
     Iterating yields bytes as they arrive, to the end. ``with`` closes it. Reading raises StreamReset when
@@ -46,11 +43,9 @@ class Stream:
     __slots__ = (
         "_at_end",
         "_chunks",
-        "_close_asked",
         "_closed",
         "_error",
         "_finished",
-        "_io_refs",
         "_link",
         "_lost",
         "_offset",
@@ -119,17 +114,6 @@ class Stream:
         self._link.consumed(self.id, len(data))
         return data
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """As recv(), into ``buffer``; returns how many bytes, 0 at the end."""
-        view = memoryview(buffer).cast("B")
-        data = self.recv(nbytes or len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.recv(CHUNK):
-            yield data
-
     def _wait_readable(self) -> bool:
         """Whether there are bytes; False at the end. Raises what ended the stream."""
         while not self._chunks:
@@ -154,11 +138,6 @@ class Stream:
         self._link.flush()
         if self._unsent:
             self._wait_unsent(at_most=0)
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        """As sendall(): it never sends less."""
-        self.sendall(data)
-        return len(memoryview(data).cast("B"))
 
     def push(self, data: Any) -> None:
         """Queue bytes without waiting; they leave in order, as window and link allow."""
@@ -270,14 +249,6 @@ class Stream:
             self._link.release(self, abort)
             self._end(None)
 
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     # ---- what the link tells it: none of these waits -------------------------------------------------
 
     def receive(self, data: bytes) -> None:
@@ -338,17 +309,3 @@ class Stream:
     def getsockname(self) -> Any:
         """The address of this process's end of the link."""
         return self._link.own_address
-
-    def setsockopt(self, *options: Any) -> None:
-        """Accepted and ignored: the link's socket is shared."""
-
-    def fileno(self) -> int:
-        """-1: it has no descriptor of its own."""
-        return -1
-
-    makefile = stdlib_socket.socket.makefile  # asks only for recv_into, send, _io_refs and the next method
-
-    def _decref_socketios(self) -> None:
-        self._io_refs -= 1
-        if self._close_asked:
-            self.close()
