@@ -188,8 +188,6 @@ def test_a_module_says_what_it_is_for(module: Module) -> None:
 
 @every_module
 def test_a_module_is_short(module: Module) -> None:
-    if module.name == CODE_MODULE:  # to be split
-        return
     assert module.source.count("\n") < MOST_LINES
 
 
