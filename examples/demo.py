@@ -4,6 +4,7 @@ scripts/demo runs it. Everything listens on free loopback ports, with a key of i
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def daemon(ready, program, *arguments):
         [sys.executable, str(BIN / program), "--log-level=warning", *arguments],
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C is for this process alone, which ends the others in order
     )
     try:
         for line in process.stdout:
@@ -58,37 +60,51 @@ def daemon(ready, program, *arguments):
 
 
 def in_another_process(*command):
-    subprocess.run([sys.executable, *command], check=True)
+    subprocess.run([sys.executable, *command], check=True, start_new_session=True)
+
+
+def end_on_signals():
+    """SIGINT, SIGTERM and SIGHUP leave all the blocks on the way out, once."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def handle(number, frame):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, handle)
 
 
 def main():
     import stractory
 
+    sys.stdout.reconfigure(line_buffering=True)  # in order with what the other processes print
+    end_on_signals()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         os.environ["STRACTORY_KEY_FILE"] = str(Path(folder) / "cluster.key")
-        print("Starting a registry and a pool of four workers:", flush=True)
+        print("Starting a registry and a pool of four workers:")
         line = running.enter_context(daemon("registry ready", "stractory", "--listen=0"))
         address = os.environ["STRACTORY_REGISTRY"] = line.split()[-1]
         running.enter_context(
             daemon("pool ready", "stractory-workers", "--workers=4", f"--registry={address}")
         )
-
+        running.callback(print, "Ending everything:")
         with stractory.client() as strac:
-            print("Creating two actors:", flush=True)
+            print("Creating two actors:")
             for color in ("green", "blue"):
                 definition = stractory.stream(greeter, options={"color": color})
                 info = strac.create(f"greeter.{color}", definition)
-                print(f"  {info.name} runs on worker {info.worker}", flush=True)
+                print(f"  {info.name} runs on worker {info.worker}")
             for visitor in ("Alex", "Bob"):
-                print(f"{visitor}, in a process of their own, says hello to both:", flush=True)
+                print(f"{visitor}, in a process of their own, says hello to both:")
                 in_another_process("-c", GREET.format(visitor=visitor))
-            print("Other examples:", flush=True)
+            print("Other examples:")
             for example in ("echo.py", "line_counter.py", "web_page.py"):
                 in_another_process(str(HERE / example))
             print("All actors:")
             for info in strac.list():
                 print(f"  {info.name:16} {info.kind:8} {info.worker}")
-        print("Ending everything:", flush=True)
     print("Done.")
 
 

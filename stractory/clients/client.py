@@ -115,7 +115,7 @@ class Client:
         return ActorInfo(*row)
 
     def destroy(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """End an actor: its destroy() runs, its streams end. Raises ActorNotFound."""
+        """End an actor: its destroy() runs, its streams are reset. Raises ActorNotFound."""
         self._registry.call("destroy", name, timeout, timeout=timeout, repeat=False)
 
     # ---- using them --------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """Each example, run as a user would: a process of its own beside a running cluster."""
 
+import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -46,3 +49,50 @@ def test_web_page(cluster: Cluster) -> None:
         with urlopen(f"{address}/some/page") as answer:
             page = answer.read().decode()
         assert "Hello from an actor" in page and f"Visit {visit} to /some/page" in page
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The demo under way, with ``tmp_path`` as its temporary folder."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, str(ROOT / "examples" / "demo.py")]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def nothing_left(said: str, folder: Path) -> None:
+    """The demo's daemons listen no more, and its folder is gone."""
+    addresses = re.findall(r" ready at 127\.0\.0\.1:(\d+)", said)
+    assert len(addresses) == 5
+    for port in addresses:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", int(port)))
+    assert list(folder.iterdir()) == []
+
+
+def test_demo(demo: subprocess.Popen[str], tmp_path: Path) -> None:
+    said = demo.communicate()[0]
+    assert demo.returncode == 0
+    for expected in ("green: hello Alex, Bob", "blue: hello Alex, Bob", "mr-echo said: Hello", "Done."):
+        assert expected in said
+    nothing_left(said, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_that_is_interrupted(
+    demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    assert demo.stdout is not None
+    said = ""
+    while "Creating two actors" not in said:
+        line = demo.stdout.readline()
+        assert line, said
+        said += line
+    demo.send_signal(number)
+    rest = demo.communicate()[0]
+    assert demo.returncode == 128 + number
+    assert rest.count("ended with status 0") == 2
+    nothing_left(said, tmp_path)

@@ -47,13 +47,26 @@ def lay_out(folder: Path) -> int:
     return base * 10
 
 
+def states(folder: Path, environment: dict[str, str]) -> list[str]:
+    """The state of each program, as supervisorctl tells it over the unix socket."""
+    told = subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisorctl", "-c", "etc/supervisord.conf", "status"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [line.split()[1] for line in told.splitlines()]
+
+
 def test_supervisor_runs_the_whole(tmp_path: Path) -> None:
-    port = lay_out(tmp_path)
+    folder = tmp_path / "a project"  # paths with a space work too
+    port = lay_out(folder)
     environment = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
     environment["STRACTORY_KEY_FILE"] = str(tmp_path / "cluster.key")
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", "etc/supervisord.conf"],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -61,6 +74,7 @@ def test_supervisor_runs_the_whole(tmp_path: Path) -> None:
     try:
         client = until(lambda: reach(port, tmp_path))
         until(lambda: len(client.workers()) == 4)
+        until(lambda: states(folder, environment) == ["RUNNING"] * 5)
         client.create("supervised", echo)
         stream = client.connect("supervised")
         stream.sendall(b"hello")
