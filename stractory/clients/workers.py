@@ -15,11 +15,12 @@ from stractory.net import sockets
 from stractory.net.address import Address, address
 from stractory.net.calls import DEFAULT_TIMEOUT, Calls
 from stractory.net.handshake import prove_to_server
+from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
 from stractory.net.link import Link, dial
 from stractory.net.sockets import SocketStream
 from stractory.net.stream import Stream
-from stractory.wire.dialling import Dial, HeaderReader, decode_answer, encode_dial
+from stractory.wire.dialling import Dial, decode_answer, encode_dial
 from stractory.wire.info import ActorInfo
 
 
@@ -79,7 +80,10 @@ class WorkerLinks:
             try:
                 prove_to_server(stream, "actor", self._credential())
                 stream.sendall(encode_dial(Dial("actor", info.name, info.epoch)))
-                _await_answer(stream)
+                ended = ActorLost(f"actor {info.name!r}: its own port ended the connection")
+                refusal = receive_header(stream, decode_answer, ended)
+                if refusal is not None:
+                    raise refusal
             except BaseException:
                 stream.close()
                 raise
@@ -117,15 +121,3 @@ class WorkerLinks:
         self._calls.pop(link, None)
         if self._links.get(worker) is link:
             del self._links[worker]
-
-
-def _await_answer(stream: SocketStream) -> None:
-    reader = HeaderReader(decode_answer)
-    while True:
-        data = stream.recv(1)  # no byte more than the header: the rest is the actor's
-        if not data:
-            raise ActorLost("the actor's own port ended the connection")
-        if header := reader.feed(data):
-            if header[0] is not None:
-                raise header[0]
-            return

@@ -9,9 +9,7 @@ from gevent import socket
 
 from stractory.errors import UnreachableError
 from stractory.net.address import Address
-
-CHUNK = 64 * 1024
-"""Most bytes that iterating gives at once."""
+from stractory.net.socketlike import CHUNK
 
 CONNECT_TIMEOUT = 5.0
 """Seconds within which the other machine's kernel must take a connection."""

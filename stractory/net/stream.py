@@ -17,8 +17,9 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import LinkClosed, StractoryError, StreamReset
+from stractory.net.headers import receive_header
 from stractory.net.socketlike import CHUNK, SocketLike
-from stractory.wire.dialling import HEADER_LENGTH, decode_answer
+from stractory.wire.dialling import decode_answer
 
 if TYPE_CHECKING:
     from stractory.net.link import Link
@@ -196,23 +197,14 @@ class Stream(SocketLike):
     def wait_accepted(self) -> None:
         """Wait for the answer to the dial header; raises the error with which the peer refused."""
         try:
-            (size,) = HEADER_LENGTH.unpack(self._recv_exactly(HEADER_LENGTH.size))
-            refusal = decode_answer(self._recv_exactly(size))
+            ended = StreamReset(f"{self.label}: the stream ended before it was accepted")
+            refusal = receive_header(self, decode_answer, ended)
         except BaseException:
             self.abort()
             raise
         if refusal is not None:
             self.close()
             raise refusal
-
-    def _recv_exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            more = self.recv(size - len(data))
-            if not more:
-                raise StreamReset(f"{self.label}: the stream ended before it was accepted")
-            data += more
-        return data
 
     def deliver_to(self, receiver: Receiver) -> None:
         """Give ``receiver`` what has arrived and will arrive, instead of keeping it for recv()."""

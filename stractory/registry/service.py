@@ -69,33 +69,30 @@ class Registry:
             raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
         deadline = time.monotonic() + timeout
         definition = Definition.unpack(packed)
-        while True:
-            known = self._directory.find(name)
-            same = known is not None and (if_exists == "get" or known.life.create_id == create_id)
-            if known is not None and known.state is State.PENDING and (same or if_exists == "replace"):
+        while (known := self._directory.find(name)) is not None:
+            wanted = if_exists == "get" or known.life.create_id == create_id
+            if known.state is State.PENDING and (wanted or if_exists == "replace"):
                 self._await_change(name, deadline - time.monotonic())
-                continue
-            if known is not None and same:
+            elif wanted:
                 return _info(known)
-            reservation = self._directory.reserve(
-                name,
-                kind=definition.kind,
-                runtime=definition.init.runtime,
-                create_id=create_id,
-                wall=time.time(),
-                replace=if_exists == "replace",
-                public=public,
-                wrapped=definition.wrapper is not None,
-            )
-            break
-        if reservation.replaced is not None and not self._end(
-            reservation.replaced, deadline - time.monotonic()
-        ):
-            self._directory.remove(reservation.actor)
+            else:
+                break
+        actor, replaced = self._directory.reserve(
+            name,
+            kind=definition.kind,
+            runtime=definition.init.runtime,
+            create_id=create_id,
+            wall=time.time(),
+            replace=if_exists == "replace",
+            public=public,
+            wrapped=definition.wrapper is not None,
+        )
+        if replaced is not None and not self._end(replaced, deadline - time.monotonic()):
+            self._directory.remove(actor)
             self._notify(name)
             raise CallTimeout(f"the {name!r} that was to be replaced did not end in {timeout} s")
-        self._start(reservation.actor, packed, options, deadline - time.monotonic())
-        return _info(reservation.actor)
+        self._start(actor, packed, options, deadline - time.monotonic())
+        return _info(actor)
 
     def _start(self, actor: Actor, packed: bytes, options: dict[str, Any], timeout: float) -> None:
         node = self._nodes[actor.worker.id]

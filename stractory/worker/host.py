@@ -104,9 +104,6 @@ class Host:
         self._actors: dict[str, Actor] = {}
         self._starting: dict[tuple[str, int], gevent.Greenlet[..., Any]] = {}
 
-    def __len__(self) -> int:
-        return len(self._actors)
-
     def lives(self) -> list[Life]:
         """Every actor here, for the registry."""
         return [actor.life for actor in self._actors.values()]

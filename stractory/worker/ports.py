@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent.socket import socket
 
 from stractory.errors import ActorNotPublic, ProtocolError, StaleLocation, StractoryError
 from stractory.net.address import Address
 from stractory.net.handshake import TIME_LIMIT, prove_to_client
+from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.listener import Listener, Ports
 from stractory.net.sockets import SocketStream
-from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, encode_refusal
+from stractory.wire.dialling import ACCEPTED, Dial, decode_dial, encode_refusal
 from stractory.worker.host import Actor
 
 PUBLIC_CHOICES = ("no", "loopback", "yes")
@@ -59,7 +59,7 @@ class ActorPorts:
         def handle(stream: SocketStream, peer: Any) -> None:
             prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT))
             with gevent.Timeout(TIME_LIMIT, ProtocolError("no dial header came in time")):
-                wanted = _receive_dial(stream)
+                wanted = receive_header(stream, decode_dial, ProtocolError("it ended before its dial header"))
             if wanted != Dial("actor", actor.life.name, actor.life.epoch):
                 error: StractoryError = StaleLocation(f"{wanted.name!r} is not at this port any more")
                 stream.sendall(encode_refusal(error))
@@ -68,13 +68,3 @@ class ActorPorts:
             actor.serve(stream, peer)
 
         return handle
-
-
-def _receive_dial(sock: socket) -> Dial:
-    reader = HeaderReader(decode_dial)
-    while True:
-        data = sock.recv(1)  # no byte more than the header: the rest is the actor's
-        if not data:
-            raise ProtocolError("the connection ended before its dial header")
-        if header := reader.feed(data):
-            return header[0]

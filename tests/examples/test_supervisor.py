@@ -10,17 +10,10 @@ import sys
 from pathlib import Path
 
 import stractory
+from tests.support.actors import echo
 from tests.support.cluster import alive, until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def echo(options):
-    def handle(stream, address):
-        for data in stream:
-            stream.sendall(data)
-
-    return handle
 
 
 def free_base() -> int:

@@ -12,7 +12,8 @@ import gevent
 import pytest
 
 import stractory
-from tests.factory.test_factory import Leaver, echo, exchange
+from tests.factory.test_factory import Leaver, exchange
+from tests.support.actors import echo
 from tests.support.cluster import POOL_READY, Cluster, alive, until
 
 RESPAWN_DELAY = 0.2

@@ -22,20 +22,13 @@ import pytest
 
 import stractory
 from stractory.net import keys
+from tests.support.actors import Gate, echo, gated_echo, pass_gate
 from tests.support.cluster import Cluster, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 # ---- actors ----------------------------------------------------------------------------------------------
-
-
-def echo(options):
-    def handle(stream, address):
-        for data in stream:
-            stream.sendall(data)
-
-    return handle
 
 
 def tell_options(options, context):
@@ -615,35 +608,45 @@ def test_destroy_while_many_connect(strac, name):
     assert outcomes <= {"served", "ActorNotFound", "ActorLost", "StreamReset"}
 
 
-def slow_leaver(options):
-    class Slow:
-        def __call__(self, stream, address):
-            stream.sendall(stream.recv(100))
-
+def gated_leaver(options):
+    class Gated(Leaver):
         def destroy(self):
-            import gevent
+            pass_gate(options)
+            super().destroy()
 
-            gevent.sleep(0.5)
-            with open(options["path"], "w") as file:
-                file.write("destroyed")
-
-    return Slow()
+    return Gated(options)
 
 
 def test_replace_ends_the_old_one_first(strac, name, tmp_path):
     path = tmp_path / "destroyed"
-    strac.create(name, slow_leaver, options={"path": str(path)})
-    strac.create(name, echo, if_exists="replace")
+    with Gate() as gate:
+        strac.create(name, gated_leaver, options={"path": str(path), **gate.options})
+        replacing = gevent.spawn(strac.create, name, echo, if_exists="replace")
+        gate.wait_reached()
+        assert not replacing.ready() and not path.exists()
+        gate.open()
+        replacing.get(timeout=20)
     assert path.exists()
 
 
 def test_destroy_that_times_out_frees_the_name_in_the_end(strac, name, tmp_path):
     path = tmp_path / "destroyed"
-    strac.create(name, slow_leaver, options={"path": str(path)})
-    with pytest.raises(stractory.CallTimeout):
-        strac.destroy(name, timeout=0.1)
-    until(path.exists)
-    until(lambda: not strac.list(name), timeout=2)
+    with Gate() as gate:
+        strac.create(name, gated_leaver, options={"path": str(path), **gate.options})
+        destroying = gevent.spawn(_error_of, strac.destroy, name, timeout=0.1)
+        gate.wait_reached()
+        assert isinstance(destroying.get(timeout=20), stractory.CallTimeout)
+        assert strac.list(name)  # taken until its destroy() has run
+        gate.open()
+        until(lambda: not strac.list(name))
+    assert path.exists()
+
+
+def _error_of(function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except stractory.StractoryError as error:
+        return error
 
 
 def test_replace_race(strac, name):
@@ -655,53 +658,22 @@ def test_replace_race(strac, name):
     assert exchange(strac.get(name)) == b"hello"
 
 
-def test_destroy_while_it_starts(strac, cluster, name, tmp_path):
+def test_destroy_while_it_starts(strac, cluster, name):
     """A name that is being created can be destroyed; the creator is told."""
-    gate = tmp_path / "gate"
-
-    def slow(options):
-        import os
-
-        import gevent
-
-        with open(options["begun"], "w"):
-            pass
-        while not os.path.exists(options["gate"]):
-            gevent.sleep(0.01)
-        return echo(options)
-
-    begun = tmp_path / "begun"
-    creating = gevent.spawn(
-        strac.create, name, slow, options={"gate": str(gate), "begun": str(begun)}, timeout=20
-    )
-    with cluster.client() as other:
-        until(lambda: other.list() and begun.exists())
+    with Gate() as gate, cluster.client() as other:
+        creating = gevent.spawn(_error_of, strac.create, name, gated_echo, options=gate.options, timeout=20)
+        gate.wait_reached()
         other.destroy(name)
-        with pytest.raises(stractory.StractoryError):
-            creating.get(timeout=20)
+        assert isinstance(creating.get(timeout=20), stractory.StractoryError)
         other.create(name, echo)
         assert exchange(other.get(name)) == b"hello"
 
 
-def test_name_that_is_being_created(strac, cluster, name, tmp_path):
+def test_name_that_is_being_created(strac, cluster, name):
     """It is not found yet, is taken, and is waited for by if_exists="get"."""
-    gate, begun = tmp_path / "gate", tmp_path / "begun"
-
-    def slow(options):
-        import os
-
-        import gevent
-
-        with open(options["begun"], "w"):
-            pass
-        while not os.path.exists(options["gate"]):
-            gevent.sleep(0.01)
-        return echo(options)
-
-    options = {"gate": str(gate), "begun": str(begun)}
-    creating = gevent.spawn(strac.create, name, slow, options=options, timeout=20)
-    with cluster.client() as other:
-        until(lambda: other.list(name) and begun.exists())
+    with Gate() as gate, cluster.client() as other:
+        creating = gevent.spawn(strac.create, name, gated_echo, options=gate.options, timeout=20)
+        gate.wait_reached()
         assert [info.state for info in other.list(name)] == ["pending"]
         with pytest.raises(stractory.ActorNotFound):
             other.connect(name)
@@ -710,16 +682,16 @@ def test_name_that_is_being_created(strac, cluster, name, tmp_path):
         getting = gevent.spawn(other.create, name, echo, if_exists="get")
         other.list()
         assert not getting.ready()
-        gate.touch()
+        gate.open()
         assert creating.get(timeout=20) == getting.get(timeout=20)
         assert exchange(other.get(name)) == b"hello"
 
 
 def test_create_times_out_and_frees_the_name(strac, name):
     def never(options):
-        import gevent
+        from gevent.event import Event
 
-        gevent.sleep(60)
+        Event().wait()
 
     with pytest.raises(stractory.CallTimeout):
         strac.create(name, never, timeout=0.3)

@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 
 from stractory.errors import CallTimeout, LinkClosed, RemoteError, StaleLocation, StreamReset, UnknownMethod
 from stractory.net.calls import Calls
@@ -197,7 +198,7 @@ class Methods:
         raise SystemExit(3)
 
     def hang(self) -> None:
-        gevent.sleep(60)
+        Event().wait()
 
     def function(self) -> Any:
         return print

@@ -1,0 +1,36 @@
+"""Reading the header that a stream or an actor's own port begins with, and not a byte of what follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from stractory.errors import StractoryError
+from stractory.wire.dialling import HEADER_LENGTH
+
+T = TypeVar("T")
+
+
+class Readable(Protocol):
+    """A stream or a socket."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def receive_header(stream: Readable, decode: Callable[[bytes], T], ended: StractoryError) -> T:
+    """The header, by one of the decoders of :mod:`stractory.wire.dialling`.
+
+    Raises ``ended`` when the stream ends before it is whole, and ProtocolError when it is malformed.
+    """
+    (size,) = HEADER_LENGTH.unpack(_receive_exactly(stream, HEADER_LENGTH.size, ended))
+    return decode(_receive_exactly(stream, size, ended))
+
+
+def _receive_exactly(stream: Readable, size: int, ended: StractoryError) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = stream.recv(size - len(data))
+        if not more:
+            raise ended
+        data += more
+    return data
