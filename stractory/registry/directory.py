@@ -53,7 +53,10 @@ class Actor:
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One worker process. ``id`` is random, made anew by each process; an address is used again."""
+    """One worker process. ``id`` is random, made anew by each process; an address is used again.
+
+    ``condemned``: lives given up while it could not be told to end them; it may still report them.
+    """
 
     id: bytes
     address: str
@@ -62,6 +65,7 @@ class Worker:
     last_beat: float
     state: State = State.RUNNING
     actors: dict[str, Actor] = field(default_factory=dict)
+    condemned: set[Life] = field(default_factory=set)
 
     @property
     def load(self) -> int:
@@ -149,8 +153,13 @@ class Directory:
         actor.state = State.RUNNING
         return True
 
-    def remove(self, actor: Actor) -> None:
-        """It has ended, or was never started; its name is free. An actor that was replaced stays so."""
+    def remove(self, actor: Actor, *, ended: bool = True) -> None:
+        """Its name is free, unless another has it already.
+
+        Where it is not known to have ended (or never to have started) it is ended when its worker comes back.
+        """
+        if not ended:
+            actor.worker.condemned.add(actor.life)
         if self._actors.get(actor.name) is actor:
             self._drop(actor)
 
@@ -182,7 +191,8 @@ class Directory:
     ) -> list[Actor]:
         """A worker came, or came back, with these actors; returns the copies that must be ended.
 
-        Of two lives of a name the higher epoch stays. What it had and no longer reports is gone.
+        Of two lives of a name the higher epoch stays, and a condemned one never does. What it had and no
+        longer reports is gone.
         """
         worker = self._workers.get(id)
         if worker is None:
@@ -198,6 +208,7 @@ class Directory:
         for actor in before.values():
             if actor.state is not State.PENDING:
                 self._drop(actor)
+        worker.condemned.intersection_update(actor.life for actor in doomed)
         return doomed
 
     def _adopt(self, worker: Worker, life: Life) -> Actor | None:
@@ -208,7 +219,7 @@ class Directory:
             known.state = State.RUNNING
             return None
         reported = Actor(life, worker, State.RUNNING)
-        if known is not None and known.epoch >= life.epoch:
+        if life in worker.condemned or (known is not None and known.epoch >= life.epoch):
             return reported
         if known is not None:
             self._drop(known)

@@ -99,7 +99,7 @@ class Registry:
         try:
             node.calls.call("create", actor.life, packed, options, call_timeout=timeout)
         except BaseException as error:
-            self._directory.remove(actor)
+            self._directory.remove(actor, ended=not isinstance(error, (CallTimeout, LinkError)))
             self._notify(actor.name)
             if isinstance(error, CallTimeout):
                 self._end_copy(actor)
@@ -132,13 +132,15 @@ class Registry:
 
     def _end_in_order(self, actor: Actor) -> None:
         node = self._nodes.get(actor.worker.id)
+        ended = False
         try:
             if node is not None and actor.state is not State.LOST:
                 node.calls.call("destroy", actor.name, actor.epoch, call_timeout=END_LIMIT)
+                ended = True
         except (CallError, LinkError) as error:
             log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
         finally:
-            self._directory.remove(actor)
+            self._directory.remove(actor, ended=ended)
             self._notify(actor.name)
 
     def lookup(self, names: list[str]) -> list[ActorInfo | None]:
@@ -188,7 +190,9 @@ class Registry:
         )
         for actor in doomed:
             log.warning(
-                "of two actors named %r the older one, on %s, is ended", actor.name, actor.worker.address
+                "an actor named %r on %s was given up or has a successor: it is ended",
+                actor.name,
+                actor.worker.address,
             )
             self._end_copy(actor)
         for life in lives:

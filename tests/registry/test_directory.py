@@ -144,6 +144,23 @@ def test_an_empty_directory_adopts_what_workers_report(model: Model) -> None:
     assert model.create("new").epoch > 7
 
 
+def test_an_actor_that_was_given_up_while_its_worker_was_away_does_not_come_back(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = model.create("room")
+    model.directory.unlink(worker)
+    model.directory.remove(actor, ended=False)
+    for _ in range(2):  # the order to end it may itself have been lost
+        model.worker(b"1", actor.life)
+        assert [doomed.epoch for doomed in model.doomed] == [actor.epoch]
+        assert model.directory.find("room") is None
+    model.worker(b"1")
+    assert model.doomed == [] and worker.condemned == set()
+    later = model.create("room")
+    assert later.epoch > actor.epoch
+    model.worker(b"1", later.life)
+    assert model.doomed == [] and model.directory.find("room") is later
+
+
 @pytest.mark.parametrize("order", [(7, 9), (9, 7)])
 def test_of_two_lives_of_a_name_the_later_stays(model: Model, order: tuple[int, int]) -> None:
     model.worker(b"1", life("room", order[0]))
