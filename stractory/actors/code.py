@@ -21,7 +21,6 @@ What the user has to know:
 from __future__ import annotations
 
 import abc
-import builtins
 import enum
 import functools
 import importlib
@@ -45,6 +44,7 @@ from typing import Any
 
 import dill
 
+from stractory.actors import rebuilding
 from stractory.actors.naming import explain
 from stractory.actors.ownership import has_installed_name, imported_as, is_installed
 from stractory.actors.references import Names, closure_of, globals_of, submodules_of
@@ -167,9 +167,9 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             return getattr, (thing.__self__, thing.__func__.__name__)
         if words := refusal(kind):
             raise _Refused(words)
-        if kind is _Late:
+        if kind is rebuilding.Late:
             late, self._late = self._late, []
-            return _set_late, (late, _Late()) if late else (late, None)
+            return rebuilding.set_late, (late, rebuilding.Late()) if late else (late, None)
         return self._reduce_instance(kind, thing)
 
     def save_global(self, thing: Any, name: str | None = None) -> None:
@@ -187,7 +187,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         name = imported_as(scope)
         if name is not None and is_installed(name):
             return self._stand_in(scope, importlib.import_module, (name,)), True
-        return self._stand_in(scope, _make_module, (scope.get("__name__") or "__main__",)), False
+        return self._stand_in(scope, rebuilding.make_module, (scope.get("__name__") or "__main__",)), False
 
     def _cell(self, cell: CellType) -> _StandIn:
         return self._stand_in(cell, CellType, ())
@@ -195,9 +195,9 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
     def _reduce_module(self, module: ModuleType) -> Any:
         stand_in, installed = self._module(vars(module))
         if installed:
-            return _same, (stand_in,)
+            return rebuilding.same, (stand_in,)
         contents = {name: value for name, value in vars(module).items() if name not in _MODULE_MACHINERY}
-        return _same, (stand_in,), contents, None, None, _fill_module
+        return rebuilding.same, (stand_in,), contents, None, None, rebuilding.fill_module
 
     def _reduce_dict(self, mapping: dict[Any, Any]) -> Any:
         if "__name__" not in mapping:
@@ -218,9 +218,9 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         attributes = {
             name: value for name in _FUNCTION_ATTRIBUTES if (value := getattr(function, name, None))
         }
-        empty = _make_function, (function.__code__, module, function.__name__, cells)
+        empty = rebuilding.make_function, (function.__code__, module, function.__name__, cells)
         state = ({} if installed else variables, filled, attributes, submodules)
-        return *empty, state, None, None, _fill_function
+        return *empty, state, None, None, rebuilding.fill_function
 
     def _reduce_class(self, cls: type) -> Any:
         if cls.__module__ == "builtins":  # some have no name there, which dill knows to get round
@@ -241,15 +241,15 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             self._late.append((cls, contents.pop("__init_subclass__")))
         fixed = {name: contents.pop(name) for name in _CLASS_FIXTURES if name in contents}
         fixed["__qualname__"] = cls.__qualname__
-        empty = _make_class, (type(cls), cls.__name__, cls.__bases__, fixed)
-        return *empty, (contents, subclasses), None, None, _fill_class
+        empty = rebuilding.make_class, (type(cls), cls.__name__, cls.__bases__, fixed)
+        return *empty, (contents, subclasses), None, None, rebuilding.fill_class
 
     def _reduce_instance(self, kind: type, thing: Any) -> Any:
         """Instances of library classes that dill or pickle get wrong."""
         if issubclass(kind, enum.Enum) and not has_installed_name(kind):
             base = kind._member_type_  # type: ignore[attr-defined]
             arguments = thing.__getnewargs__() if base is not object else ()
-            return _make_member, (base, kind, *arguments), vars(thing)
+            return rebuilding.make_member, (base, kind, *arguments), vars(thing)
         if issubclass(kind, functools.cached_property):  # has a lock up to Python 3.11
             return kind, (thing.func,), {name: value for name, value in vars(thing).items() if name != "lock"}
         if kind is typing.NewType:
@@ -268,7 +268,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 
 def _dumps(thing: Any) -> bytes:
     file = io.BytesIO()
-    _Pickler(file).dump((thing, _Late()))
+    _Pickler(file).dump((thing, rebuilding.Late()))
     return file.getvalue()
 
 
@@ -280,64 +280,3 @@ def _failure(thing: Any) -> str:
     except Exception as error:
         return f"cannot be pickled ({type(error).__name__}: {error})"
     return ""
-
-
-# What a pickle calls while it is loaded. Their names are in the pickles: keep them.
-
-
-class _Late:
-    """Comes after everything else in a pickle, and is replaced there by what had to wait."""
-
-
-def _set_late(late: list[tuple[type, Any]], more: None) -> None:
-    """Give classes their ``__init_subclass__``, now that their subclasses exist."""
-    for cls, hook in late:
-        type.__setattr__(cls, "__init_subclass__", hook)
-
-
-def _make_module(name: str) -> ModuleType:
-    module = ModuleType(name)
-    vars(module)["__builtins__"] = builtins
-    return module
-
-
-def _same(thing: Any) -> Any:
-    return thing
-
-
-def _fill_module(module: ModuleType, contents: dict[str, Any]) -> None:
-    vars(module).update(contents)
-
-
-def _make_function(
-    code: CodeType, module: ModuleType, name: str, closure: tuple[CellType, ...]
-) -> FunctionType:
-    return FunctionType(code, vars(module), name, None, closure)
-
-
-def _fill_function(function: FunctionType, state: tuple[Any, ...]) -> None:
-    variables, cells, attributes, submodules = state
-    for name in submodules:
-        importlib.import_module(name)
-    function.__globals__.update(variables)
-    for cell, content in cells:
-        cell.cell_contents = content
-    for name, value in attributes.items():
-        setattr(function, name, value)
-
-
-def _make_class(metaclass: type, name: str, bases: tuple[type, ...], fixed: dict[str, Any]) -> type:
-    make = abc.ABCMeta.__new__ if issubclass(metaclass, abc.ABCMeta) else type.__new__
-    return make(metaclass, name, bases, fixed)
-
-
-def _fill_class(cls: type, state: tuple[Any, ...]) -> None:
-    contents, subclasses = state
-    for name, value in contents.items():
-        type.__setattr__(cls, name, value)  # not the metaclass's: enum's forbids it
-    for subclass in subclasses:
-        abc.ABCMeta.register(cls, subclass)  # type: ignore[arg-type]
-
-
-def _make_member(base: type, cls: type, *arguments: Any) -> Any:
-    return base.__new__(cls, *arguments)

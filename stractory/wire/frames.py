@@ -49,33 +49,44 @@ class FrameReader:
     A data frame over ``limit`` bytes is refused by its header, before any of it is kept.
     """
 
-    __slots__ = ("_limit", "_rest")
+    __slots__ = ("_limit", "_missing", "_pieces")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = b""
+        self._pieces: list[bytes] = []  # of a frame that is not whole yet
+        self._missing = 0  # bytes without which no frame can become whole
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that ``data`` completes. Exhaust it before feeding more.
 
         Raises ProtocolError or VersionMismatch; the reader is of no use after that.
         """
-        buffer = self._rest + data if self._rest else data
-        position, end = 0, len(buffer)
-        while end - position >= 12:
-            version, type, flags, stream_id, length = HEADER.unpack_from(buffer, position)
+        if self._pieces:
+            self._pieces.append(data)
+            if len(data) < self._missing:
+                self._missing -= len(data)
+                return
+            data = b"".join(self._pieces)  # once a frame, however small the pieces
+            self._pieces = []
+        position, end = 0, len(data)
+        missing = HEADER.size
+        while end - position >= HEADER.size:
+            version, type, flags, stream_id, length = HEADER.unpack_from(data, position)
             if version != VERSION:
                 raise VersionMismatch(f"yamux version {version} instead of {VERSION}")
             if type > GO_AWAY or flags & ~ALL_FLAGS:
                 raise ProtocolError(f"yamux frame with type {type} and flags {flags:#x}")
             if type != DATA:
-                position += 12
+                position += HEADER.size
                 yield Frame(type, flags, stream_id, length)
                 continue
             if length > self._limit:
                 raise ProtocolError(f"yamux frame of {length} bytes; the limit is {self._limit}")
-            if end - position - 12 < length:
+            if end - position - HEADER.size < length:
+                missing = HEADER.size + length
                 break
-            position += 12 + length
-            yield Frame(DATA, flags, stream_id, length, buffer[position - length : position])
-        self._rest = buffer[position:]
+            position += HEADER.size + length
+            yield Frame(DATA, flags, stream_id, length, data[position - length : position])
+        if position < end:
+            self._pieces = [data[position:]]
+            self._missing = missing - (end - position)

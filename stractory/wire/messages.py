@@ -26,6 +26,8 @@ CALL, RESULT, FAILURE = 0, 1, 2
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Most bytes one message may have, unless a reader is given another limit."""
 
+_ITEM_LIMIT = MESSAGE_LIMIT // 8  # msgpack makes room for an array's items by its header, 8 bytes each
+
 
 class Call(NamedTuple):
     """Run ``method``; ``id`` is None where no answer is wanted."""
@@ -82,22 +84,31 @@ def encode(message: Message) -> bytes:
 def decode(value: Any) -> Message:
     """The message an unpacked array stands for. Raises ProtocolError."""
     match value:
-        case [
-            0,
-            int() | None as id,
-            str() as method,
-            list() as args,
-            dict() as kwargs,
-            int() | float() | None as timeout,
-        ] if all(type(key) is str for key in kwargs):
+        case [kind, *_] if type(kind) is not int:
+            pass
+        case [0, None | int() as id, str() as method, list() as args, dict() as kwargs, timeout] if (
+            (id is None or _is_id(id)) and _is_named(kwargs) and _is_timeout(timeout)
+        ):
             return Call(id, method, args, kwargs, timeout)
-        case [1, int() as id, result]:
+        case [1, int() as id, result] if _is_id(id):
             return Result(id, result)
-        case [2, int() as id, str() as code, str() as text, dict() as details] if all(
-            type(key) is str for key in details
+        case [2, int() as id, str() as code, str() as text, dict() as details] if _is_id(id) and _is_named(
+            details
         ):
             return Failure(id, code, text, details)
     raise ProtocolError("malformed rpc message")
+
+
+def _is_id(value: int) -> bool:
+    return value is not True and value is not False and value >= 0
+
+
+def _is_named(mapping: dict[Any, Any]) -> bool:
+    return all(type(key) is str for key in mapping)
+
+
+def _is_timeout(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and value >= 0)  # NaN is not
 
 
 class MessageReader:
@@ -126,7 +137,7 @@ class MessageReader:
                 read_size=min(4096, limit),
                 max_str_len=limit,
                 max_bin_len=limit,
-                max_array_len=limit,
+                max_array_len=min(limit, _ITEM_LIMIT),
                 max_map_len=limit,
                 max_ext_len=limit,
             )

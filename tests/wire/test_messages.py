@@ -114,6 +114,16 @@ def test_tuples_arrive_as_lists() -> None:
         [2, 1, "code", "text", None],
         [2, 1, "code", "text", {1: 2}],
         [2, 1, "code", "text"],
+        [False, 1, "m", [], {}, None],
+        [1.0, 1, None],
+        [0, True, "m", [], {}, None],
+        [0, -1, "m", [], {}, None],
+        [0, 1, "m", [], {}, -1],
+        [0, 1, "m", [], {}, True],
+        [0, 1, "m", [], {}, float("nan")],
+        [1, True, None],
+        [1, -1, None],
+        [2, -1, "code", "text", {}],
     ],
     ids=repr,
 )
@@ -184,6 +194,13 @@ def test_a_size_that_nobody_may_send_is_refused_by_its_head(head: bytes) -> None
     # Of these msgpack makes room for all items at once: 16 GiB here.
     with pytest.raises(ProtocolError, match="malformed msgpack"):
         MessageReader(limit=1000).feed(b"\x93\x01\x01" + head + b"\x7f\xff\xff\xff")
+
+
+def test_the_largest_array() -> None:
+    items = [None] * (MESSAGE_LIMIT // 8)
+    assert MessageReader().feed(encode(Result(1, items))) == [Result(1, items)]
+    with pytest.raises(ProtocolError, match="malformed msgpack"):
+        MessageReader().feed(encode(Result(1, [*items, None])))
 
 
 def test_the_default_limit() -> None:
