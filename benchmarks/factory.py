@@ -1,30 +1,46 @@
-"""Creates, connects, round trips and bulk through a real registry and pool, beside plain sockets.
+"""Creates, connects and round trips through a real registry and pool, beside RPyC and plain sockets.
 
-Prints what it measured; asserts nothing. Run it by scripts/bench.
+Prints what it measured; asserts nothing. Run it by scripts/bench. Everything is measured once a round, one
+after another, so that what else the machine does meanwhile falls on all alike.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import gevent.socket
+import rpyc
 from gevent.pool import Pool
+from peers import Peer
 
 import stractory
 
 BIN = Path(__file__).resolve().parent.parent / "bin"
 ROUNDS = 3
+PAYLOAD = b"x" * 64
 
 
-def start(ready: str, *command: str) -> tuple[subprocess.Popen[str], str]:
-    """A daemon that is ready, and its ready line."""
+def echo(options: Any) -> Any:
+    def handle(stream, address):  # type: ignore[no-untyped-def]
+        for data in stream:
+            stream.sendall(data)
+
+    return handle
+
+
+@contextlib.contextmanager
+def daemon(ready: str, *command: str) -> Iterator[str]:
+    """A running program of bin/; its ready line."""
     process = subprocess.Popen(
         [sys.executable, str(BIN / command[0]), *command[1:]],
         stdout=subprocess.PIPE,
@@ -32,98 +48,134 @@ def start(ready: str, *command: str) -> tuple[subprocess.Popen[str], str]:
         text=True,
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if ready in line:
-            return process, line.strip()
-    raise SystemExit(f"{command[0]} did not start")
+    try:
+        yield next(line.strip() for line in process.stdout if ready in line)
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def echo(options):
-    def handle(stream, address):
-        for data in stream:
-            stream.sendall(data)
+@contextlib.contextmanager
+def factory(workers: int) -> Iterator[stractory.Client]:
+    """A client of a factory of its own."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        key = f"--key-file={folder}/cluster.key"
+        address = stack.enter_context(daemon("ready", "stractory", "--listen=0", key)).split()[-1]
+        stack.enter_context(
+            daemon("pool ready", "stractory-workers", f"--workers={workers}", f"--registry={address}", key)
+        )
+        yield stack.enter_context(stractory.client(address, key_file=f"{folder}/cluster.key"))
 
-    return handle
 
-
-def rate(count: int, work: Callable[[], None]) -> float:
+def rate(count: int, work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return count / (time.perf_counter() - began)
 
 
-def plain_server() -> tuple[str, int]:
-    """A blocking echo server in a thread."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve(connection: socket.socket) -> None:
-        while data := connection.recv(65536):
-            connection.sendall(data)
-
-    def accept() -> None:
-        while True:
-            threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    host, port = listening.getsockname()
-    return host, port
-
-
-def round_trips(stream: object, count: int) -> float:
+def round_trips(stream: Any, count: int) -> float:
     def work() -> None:
         for _ in range(count):
-            stream.sendall(b"x" * 64)  # type: ignore[attr-defined]
-            stream.recv(64)  # type: ignore[attr-defined]
+            stream.sendall(PAYLOAD)
+            stream.recv(len(PAYLOAD))
 
     return rate(count, work)
 
 
-def measure(client: stractory.Client, size: int) -> dict[str, list[float]]:
-    figures: dict[str, list[float]] = {}
-    definition = stractory.stream(echo)
-    plain = socket.create_connection(plain_server())
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def plain(module: Any, port: int) -> Any:
+    connection = module.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
-    def note(name: str, value: float) -> None:
-        figures.setdefault(name, []).append(value)
 
-    def one_round(number: int) -> None:
+class Table:
+    """Figures by row, one a round."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[float]] = {}
+
+    def note(self, row: str, figure: float) -> None:
+        self._rows.setdefault(row, []).append(figure)
+
+    def show(self, title: str, base: str | None = None) -> None:
+        """Medians, and how many times the ``base`` row that is."""
+        print(f"\n{title}")
+        medians = {row: statistics.median(figures) for row, figures in self._rows.items()}
+        for row, median in medians.items():
+            ratio = f"{median / medians[base]:8.2f} x" if base else ""
+            print(f"  {row:34} {median:10,.0f} /s {ratio}   {[round(figure) for figure in self._rows[row]]}")
+
+
+def each(work: Callable[[str], object], names: list[str]) -> float:
+    """The rate of ``work`` for each name, one after another."""
+
+    def run() -> None:
+        for name in names:
+            work(name)
+
+    return rate(len(names), run)
+
+
+def creates_and_connects(client: stractory.Client, rpyc_port: int, size: int) -> Table:
+    table, definition = Table(), stractory.stream(echo)
+    for number in range(ROUNDS):
         names = [f"bench.{number}.{index}" for index in range(size)]
         others = [f"bench.many.{number}.{index}" for index in range(size)]
-        note(
-            "creates/s, one after another", rate(size, lambda: [client.create(n, definition) for n in names])
-        )
-        note("creates/s, 200 green threads", rate(size, lambda: create_all(client, others, definition)))
-        note("connects/s, one call for all", rate(size, lambda: client.connect(names)))
-        note("connects/s, one after another", rate(size, lambda: [client.connect(n) for n in names]))
-        note("echoes/s, a stream", round_trips(client.get(names[0]), size))
-        note("echoes/s, an actor's own port", round_trips(client.connect(names[0], direct=True), size))
-        note("echoes/s, a blocking socket", round_trips(plain, size))
-
-    for number in range(ROUNDS):
-        one_round(number)
-    return figures
+        table.note("create, one after another", each(partial(client.create, actor=definition), names))
+        table.note("create, 200 green threads", rate(size, partial(create_all, client, others)))
+        table.note("connect, one call for all", rate(size, partial(client.connect, names)))
+        table.note("connect, one after another", each(client.connect, names))
+        table.note("connect, RPyC", each(lambda name: rpyc.connect("127.0.0.1", rpyc_port), names))
+    return table
 
 
-def create_all(client: stractory.Client, names: list[str], definition: stractory.ActorDefinition) -> None:
+def create_all(client: stractory.Client, names: list[str]) -> None:
+    definition = stractory.stream(echo)
     Pool(200).map(lambda name: client.create(name, definition), names)
 
 
+def echoes(client: stractory.Client, blocking: int, green: int, rpyc_port: int, size: int) -> Table:
+    table = Table()
+    client.create("echo", echo)
+    stream, own_port = client.connect("echo"), client.connect("echo", direct=True)
+    blocking_socket, green_socket = plain(socket, blocking), plain(gevent.socket, green)
+    remote = rpyc.connect("127.0.0.1", rpyc_port).root.echo  # looked up once: that takes a round trip too
+    for _ in range(ROUNDS):
+        table.note("a stream", round_trips(stream, size))
+        table.note("an actor's own port", round_trips(own_port, size))
+        table.note("RPyC, a call", rate(size, lambda: [remote(PAYLOAD) for _ in range(size)]))
+        table.note("gevent sockets", round_trips(green_socket, size))
+        table.note("blocking sockets", round_trips(blocking_socket, size))
+    return table
+
+
+def creates_among_many(client: stractory.Client, populations: list[int], size: int) -> Table:
+    table, there = Table(), len(client.list())
+    for population in populations:
+        create_all(client, [f"population.{index}" for index in range(there, population)])
+        there = max(there, population)
+        for number in range(ROUNDS):
+            names = [f"among.{population}.{number}.{index}" for index in range(size)]
+            table.note(f"with {population:6,} there", rate(size, partial(create_all, client, names)))
+            for name in names:
+                client.destroy(name)
+    return table
+
+
 def main() -> None:
-    size = 300 if "--quick" in sys.argv else 2000
-    with tempfile.TemporaryDirectory() as folder:
-        key = f"--key-file={folder}/cluster.key"
-        registry, line = start("ready", "stractory", "--listen=0", key)
-        address = line.split()[-1]
-        pool, _ = start("pool ready", "stractory-workers", "--workers=4", f"--registry={address}", key)
-        try:
-            with stractory.client(address, key_file=f"{folder}/cluster.key") as client:
-                for name, values in measure(client, size).items():
-                    print(f"{name:34} {statistics.median(values):10,.0f}   {[round(v) for v in values]}")
-        finally:
-            for process in (pool, registry):
-                process.terminate()
-                process.wait()
+    quick = "--quick" in sys.argv
+    size = 300 if quick else 2000
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(factory(workers=4))
+        names = ("blocking_sockets", "gevent_sockets", "rpyc_service")
+        blocking, green, remote = (stack.enter_context(Peer(name)).port for name in names)
+        create_all(client, [f"warm.{index}" for index in range(size)])
+        creates_and_connects(client, remote, size).show("creates and connects", "connect, RPyC")
+        echoes(client, blocking, green, remote, size * 10).show("echoes of 64 bytes", "RPyC, a call")
+    with factory(workers=4) as client:
+        populations = [0, 2_000, 5_000] if quick else [0, 10_000, 50_000]
+        table = creates_among_many(client, populations, size)
+        table.show("creates by 200 green threads", "with      0 there")
 
 
 if __name__ == "__main__":

@@ -394,6 +394,13 @@ def test_no_workers(name):
             strac.create(name, echo)
 
 
+def test_another_python(strac, name, monkeypatch):
+    monkeypatch.setattr("stractory.actors.code.PYTHON_TAG", "cpython-399")
+    with pytest.raises(stractory.NoCompatibleWorker, match="cpython-399"):
+        strac.create(name, echo)
+    assert strac.list(name) == []
+
+
 def test_registry_unavailable(cluster, name):
     with socket.socket() as taken:  # bound but not listening: nobody answers
         taken.bind(("127.0.0.1", 0))
