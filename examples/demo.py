@@ -5,10 +5,12 @@ scripts/demo runs it. Everything listens on free loopback ports, with a key of i
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +62,29 @@ def daemon(ready, program, *arguments):
 
 
 def in_another_process(*command):
-    subprocess.run([sys.executable, *command], check=True, start_new_session=True)
+    """Run Python there; gives what it printed."""
+    python = [sys.executable, *command]
+    ended = subprocess.run(python, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return ended.stdout.rstrip()
+
+
+def example(file):
+    return in_another_process(str(HERE / file))
+
+
+def count_two_lines(nc, host, port):
+    """What ``nc HOST PORT`` would show."""
+    with socket.create_connection((host, int(port))) as anybody, anybody.makefile("r") as answers:
+        anybody.sendall(b"one\ntwo\n")
+        return f"{answers.readline().strip()}, {answers.readline().strip()}"
+
+
+def fetch(address):
+    """The page that a browser would get."""
+    connection = HTTPConnection(address.removeprefix("http://"))
+    connection.request("GET", "/")
+    with connection.getresponse() as page:
+        return page.read().decode().strip()
 
 
 def end_on_signals():
@@ -98,10 +122,13 @@ def main():
                 print(f"  {info.name} runs on worker {info.worker}")
             for visitor in ("Alex", "Bob"):
                 print(f"{visitor}, in a process of their own, says hello to both:")
-                in_another_process("-c", GREET.format(visitor=visitor))
+                print(in_another_process("-c", GREET.format(visitor=visitor)))
             print("Other examples:")
-            for example in ("echo.py", "line_counter.py", "web_page.py"):
-                in_another_process(str(HERE / example))
+            print(f"  {example('echo.py')}")
+            nc = example("line_counter.py")
+            print(f"  {nc}: two lines sent, the answers are {count_two_lines(*nc.split())}")
+            address = example("web_page.py")
+            print(f"  {address}: {fetch(address)}")
             print("All actors:")
             for info in strac.list():
                 print(f"  {info.name:16} {info.kind:8} {info.worker}")

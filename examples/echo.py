@@ -1,5 +1,7 @@
 """An echo actor, created and used. The registry is $STRACTORY_REGISTRY, by default 127.0.0.1:9000."""
 
+import sys
+
 import stractory
 
 
@@ -11,9 +13,16 @@ def echo(options):
     return handle
 
 
-if __name__ == "__main__":
+def main():
     with stractory.client() as strac:
         strac.create("mr-echo", echo, if_exists="get")
         stream = strac.get("mr-echo")
         stream.sendall(b"Hello")
         print("mr-echo said:", stream.recv(100).decode())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except stractory.StractoryError as error:
+        sys.exit(f"echo: {error}")

@@ -1,6 +1,7 @@
 """Counts lines for anyone: each line sent is answered with its number, over all clients. Try it with nc."""
 
 import itertools
+import sys
 
 import stractory
 
@@ -16,8 +17,15 @@ def line_counter(options):
     return handle
 
 
-if __name__ == "__main__":
+def main():
     with stractory.client() as strac:
         strac.create("line-counter", line_counter, public=True, if_exists="get")
         host, port = strac.endpoint("line-counter").removeprefix("tcp://").split(":")
         print(f"nc {host} {port}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except stractory.StractoryError as error:
+        sys.exit(f"line_counter: {error}")

@@ -1,5 +1,7 @@
 """A WSGI application as an actor, on a public port of its own: curl gets the page, browsers too."""
 
+import sys
+
 import stractory
 
 
@@ -19,8 +21,15 @@ def web_page(options):
     return server.handle
 
 
-if __name__ == "__main__":
+def main():
     with stractory.client() as strac:
         page = stractory.stream(web_page, options={"title": "Hello from an actor"})
         strac.create("web-page", page, public=True, if_exists="get")
         print(strac.endpoint("web-page").replace("tcp://", "http://"))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except stractory.StractoryError as error:
+        sys.exit(f"web_page: {error}")

@@ -253,14 +253,34 @@ _BY_CODE: dict[str, type[StractoryError]] = {
 }
 
 
+TEXT_LIMIT = 64 * 1024
+"""Most characters of a text that an error takes over the wire."""
+
+
 def to_wire(error: BaseException, remote_traceback: str) -> tuple[str, str, dict[str, Any]]:
     """What of an error crosses the wire: (code, message, details).
 
     An exception from outside the tree goes as a :class:`RemoteError` with its traceback.
     """
     if isinstance(error, StractoryError) and error.code in _BY_CODE:
-        return error.code, str(error.args[0]) if error.args else "", error.details
-    return "RemoteError", str(error), {"type": type(error).__name__, "remote_traceback": remote_traceback}
+        text = error.args[0] if error.args else ""
+        return error.code, _sendable(text), {key: _sendable(value) for key, value in error.details.items()}
+    details = {"type": type(error).__name__, "remote_traceback": remote_traceback}
+    return "RemoteError", _sendable(error), {key: _sendable(value) for key, value in details.items()}
+
+
+def _sendable(value: Any) -> Any:
+    """Numbers as they are; anything else as text that has a UTF-8 form and is not too long."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    try:
+        text = str(value)
+    except Exception:  # an error's own __str__ may fail
+        text = f"({type(value).__name__} without a text)"
+    if len(text) > TEXT_LIMIT:
+        half = TEXT_LIMIT // 2
+        text = f"{text[:half]}\n... {len(text) - 2 * half} characters ...\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def from_wire(code: str, message: str, details: Mapping[str, Any]) -> StractoryError:

@@ -8,8 +8,11 @@ from typing import Any
 
 from stractory.actors.code import ship
 from stractory.errors import ActorNotShippable
-from stractory.wire.messages import pack
+from stractory.wire.messages import MESSAGE_LIMIT, pack
 from stractory.wire.shipping import Definition
+
+SIZE_LIMIT = MESSAGE_LIMIT - 64 * 1024
+"""Most bytes of a definition and the options of one actor; the rest of a message is for what goes along."""
 
 Init = Callable[..., Any] | str
 Wrapper = Callable[[Any, Mapping[str, Any]], Any] | str
@@ -26,7 +29,7 @@ class ActorDefinition:
     ) -> None:
         self.kind = kind
         self.init = init
-        self.options = dict(options or {})
+        self.options = dict(check_mapping({} if options is None else options))
         self.client = client
 
     def __repr__(self) -> str:
@@ -61,13 +64,30 @@ def define(actor: ActorDefinition | Init) -> ActorDefinition:
     return actor if isinstance(actor, ActorDefinition) else stream(actor)
 
 
+def check_mapping(options: Any) -> Mapping[str, Any]:
+    """Raises ActorNotShippable for anything else."""
+    if not isinstance(options, Mapping):
+        raise ActorNotShippable(f"options are a mapping of names to values, not {options!r}")
+    return options
+
+
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """``options``, if msgpack can carry them. Raises ActorNotShippable naming the option."""
-    for name, value in options.items():
+    for name, value in check_mapping(options).items():
         if not isinstance(name, str):
             raise ActorNotShippable(f"options have names of type str, not {name!r}")
         try:
-            pack(value)
+            pack([name, value])
         except (TypeError, ValueError, OverflowError) as error:
             raise ActorNotShippable(f"the option {name!r} cannot travel: {error}") from None
     return dict(options)
+
+
+def check_size(definition: ActorDefinition, options: Mapping[str, Any]) -> None:
+    """Raises ActorNotShippable when they do not fit together into one message."""
+    size = len(definition.shipped.packed) + len(pack(dict(options)))
+    if size > SIZE_LIMIT:
+        raise ActorNotShippable(
+            f"the actor is too large to travel: its code and options are {size} bytes, "
+            f"and at most {SIZE_LIMIT} can be sent"
+        )

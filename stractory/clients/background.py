@@ -7,78 +7,27 @@ thread waits; so a stream may be read in one thread and written in another. Func
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from functools import partial
-from typing import Any, cast
-
-import gevent
+from typing import Any
 
 from stractory.clients.client import Client
+from stractory.clients.loop import Loop, LoopEnded
 from stractory.errors import ConnectErrors
 from stractory.wire.info import ActorInfo, WorkerInfo
 
-_PLAIN = (str, bytes, bytearray, int, float, complex, bool, type(None), set, frozenset, BaseException)
-
-
-class Loop:
-    """A gevent hub in a daemon thread, to which other threads hand functions."""
-
-    def __init__(self) -> None:
-        self._jobs: deque[Callable[[], Any]] = deque()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="stractory client", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-
-    def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What ``function`` returns or raises, run in a green thread of the loop.
-
-        A caller that is interrupted (Ctrl-C) takes the green thread with it, so that it cannot swallow what
-        the next call is meant to get.
-        """
-        if threading.current_thread() is self._thread:
-            return function(*args, **kwargs)
-        future: Future[Any] = Future()
-        work = partial(_fulfil, future, partial(function, *args, **kwargs))
-        tasks: list[gevent.Greenlet[..., Any]] = []  # made over there: a green thread is its hub's for good
-        self._hand_over(lambda: tasks.append(gevent.spawn(work)))
-        try:
-            return future.result()
-        except BaseException:
-            if not future.done():
-                self._hand_over(lambda: tasks[0].kill(block=False))
-            raise
-
-    def _hand_over(self, job: Callable[[], Any]) -> None:
-        self._jobs.append(job)
-        self._wake.send()
-
-    def _run(self) -> None:
-        hub = gevent.get_hub()
-        self._wake = hub.loop.async_()
-        self._wake.start(self._do_jobs)
-        self._ready.set()
-        hub.join()  # for ever: the watcher keeps the loop alive
-
-    def _do_jobs(self) -> None:
-        while self._jobs:
-            self._jobs.popleft()()
-
-
-def _fulfil(future: Future[Any], function: Callable[[], Any]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:
-        future.set_exception(error)
+_PLAIN = (str, bytes, bytearray, int, float, complex, type(None), set, frozenset, type, BaseException)
 
 
 class StandIn:
-    """Stands for an object that lives on the loop's thread."""
+    """Stands for an object that lives on a loop's thread. There is one at a time for each object."""
 
-    __slots__ = ("_loop", "_target")
+    __slots__ = ("__weakref__", "_loop", "_target")
+
+    _loop: Loop
+    _target: Any
 
     def __init__(self, loop: Loop, target: Any) -> None:
         object.__setattr__(self, "_loop", loop)
@@ -92,55 +41,120 @@ class StandIn:
     def __repr__(self) -> str:
         return repr(self._target)
 
+    def __eq__(self, other: object) -> bool:
+        return bool(self._target == (other._target if isinstance(other, StandIn) else other))
+
+    def __hash__(self) -> int:
+        return hash(self._target)
+
     def __getattr__(self, name: str) -> Any:
-        value = self._loop.run(getattr, self._target, name)
-        return partial(_run, self._loop, value) if callable(value) else _stand_in(self._loop, value)
+        value = self._run(getattr, self._target, name)
+        if not inspect.isroutine(value):
+            return self._shown(value)
+
+        @functools.wraps(value)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            return self._call(value, *args, **kwargs)
+
+        return method
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._loop.run(setattr, self._target, name, value)
+        self._run(setattr, self._target, name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _run(self._loop, self._target, *args, **kwargs)
+        return self._call(self._target, *args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
-        return _run(self._loop, lambda: self._target[key])
+        return self._call(lambda: self._target[key])
 
     def __iter__(self) -> Iterator[Any]:
-        items = self._loop.run(iter, self._target)
+        items = self._run(iter, self._target)
         end = object()
-        while (item := self._loop.run(next, items, end)) is not end:
-            yield _stand_in(self._loop, item)
+        while (item := self._run(next, items, end)) is not end:
+            yield self._shown(item)
 
     def __enter__(self) -> Any:
-        return _run(self._loop, self._target.__enter__)
+        return self._call(self._target.__enter__)
 
     def __exit__(self, *error: Any) -> Any:
-        return self._loop.run(self._target.__exit__, *error)
+        return self._run(self._target.__exit__, *error)
+
+    def _run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run it on the loop; on this thread once that has ended, when nothing that lived there waits."""
+        try:
+            return self._loop.run(function, *args, **kwargs)
+        except LoopEnded:
+            return function(*args, **kwargs)
+
+    def _call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._shown(self._run(function, *args, **kwargs))
+        except ConnectErrors as error:
+            error.clients = self._shown(error.clients)
+            raise
+
+    def _shown(self, value: Any) -> Any:
+        return self if value is self._target else stand_in(self._loop, value)
 
 
-def _run(loop: Loop, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    try:
-        return _stand_in(loop, loop.run(function, *args, **kwargs))
-    except ConnectErrors as error:
-        error.clients = _stand_in(loop, error.clients)
-        raise
-
-
-def _stand_in(loop: Loop, value: Any) -> Any:
-    """``value`` itself where it is plain data, else a stand-in for it."""
+def stand_in(loop: Loop, value: Any) -> Any:
+    """``value`` itself where it is plain data, else what stands for it."""
+    if isinstance(value, StandIn):
+        return value
     match value:
         case list():
-            return [_stand_in(loop, item) for item in value]
+            return [stand_in(loop, item) for item in value]
         case dict():
-            return {key: _stand_in(loop, item) for key, item in value.items()}
+            return {key: stand_in(loop, item) for key, item in value.items()}
         case ActorInfo() | WorkerInfo():
             return value
         case tuple():
-            return tuple(_stand_in(loop, item) for item in value)
-    return value if isinstance(value, _PLAIN) else StandIn(loop, value)
+            return tuple(stand_in(loop, item) for item in value)
+    if isinstance(value, _PLAIN):
+        return value
+    with loop.lock:
+        known = loop.stand_ins.get(id(value))  # which keeps ``value``, so that no other has its id
+        if known is None:
+            known = loop.stand_ins[id(value)] = StandIn(loop, value)
+        return known
 
 
-def background_client(*args: Any, **kwargs: Any) -> Client:
-    """A :class:`Client` with a loop of its own; takes what Client takes."""
-    loop = Loop()
-    return cast(Client, StandIn(loop, loop.run(Client, *args, **kwargs)))
+class BackgroundClient(StandIn):
+    """Stands for a client: close() ends the thread too, and the next call starts another."""
+
+    __slots__ = ("_starting",)
+
+    _starting: threading.Lock
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(Loop(), client)
+        object.__setattr__(self, "_starting", threading.Lock())
+
+    def on(self, event: str, function: Callable[..., Any]) -> None:
+        """Call ``function`` whenever ``event`` happens; :mod:`stractory.clients.events` lists them."""
+
+        def tell(*arguments: Any) -> None:
+            function(*(self._shown(argument) for argument in arguments))
+
+        self._run(self._target.on, event, tell if callable(function) else function)
+
+    def close(self) -> None:
+        """End all connections. The client can be used again; it dials anew."""
+        try:
+            self._loop.end(self._target.close)
+        except LoopEnded:
+            self._loop.join()
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def _run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        while True:
+            loop = self._loop
+            try:
+                return loop.run(function, *args, **kwargs)
+            except LoopEnded:
+                loop.join()  # before it has closed the client nobody else may use that
+            with self._starting:
+                if self._loop is loop:
+                    object.__setattr__(self, "_loop", Loop())

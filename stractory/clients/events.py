@@ -13,7 +13,8 @@ actor-timeout      name, connection                  nothing passed on it for ``
 actor-close        name, connection, had_error       it is over
 =================  ================================  ====================================================
 
-Functions run in green threads of their own, in order.
+Functions run in green threads of their own, in order. Of a connection to an actor's own port is known only
+what using it shows. ``connection`` is None if nobody holds it any more.
 """
 
 from __future__ import annotations
@@ -21,19 +22,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import gevent
+from gevent.pool import Group
 
+from stractory.clients.direct import DirectStream
 from stractory.errors import ProtocolError
 from stractory.net.link import Link
-from stractory.net.sockets import SocketStream
 from stractory.net.stream import Stream
 
 log = logging.getLogger(__name__)
 
+LAST_WORDS = 1.0
+"""Seconds that functions have to hear of the end of a client's connections, before its loop is left."""
+
 EVENTS = frozenset(
     {"error", "fail", "timeout", "close", "actor-error", "actor-fail", "actor-timeout", "actor-close"}
 )
+
+
+_Arguments = Callable[[], tuple[Any, ...]]
+_Watch = tuple[str, _Arguments, int, float]
 
 
 class Events:
@@ -42,13 +52,16 @@ class Events:
     def __init__(self, idle_timeout: float | None) -> None:
         self._functions: dict[str, list[Callable[..., Any]]] = {}
         self._idle_timeout = idle_timeout
-        self._watched: dict[Link | Stream, tuple[str, tuple[Any, ...], int, float]] = {}
+        self._watched: WeakKeyDictionary[Link | Stream, _Watch] = WeakKeyDictionary()
         self._watcher: gevent.Greenlet[..., Any] | None = None
+        self._telling = Group()
 
     def on(self, event: str, function: Callable[..., Any]) -> None:
         """Call ``function`` whenever ``event`` happens. Raises ValueError for an event there is not."""
         if event not in EVENTS:
             raise ValueError(f"there is no event {event!r}; there are: {', '.join(sorted(EVENTS))}")
+        if not callable(function):
+            raise TypeError(f"a function is called when {event!r} happens, not {function!r}")
         self._functions.setdefault(event, []).append(function)
 
     def watch_registry(self, link: Link) -> None:
@@ -60,28 +73,26 @@ class Events:
                 self._emit("fail" if isinstance(link.failure, ProtocolError) else "error", link.failure)
             self._emit("close", link.failure is not None)
 
-        link.on_end.append(ended)
-        self._watch_idle(link, "timeout", ())
+        link.call_at_end(ended)
+        self._watch_idle(link, "timeout", tuple)
 
-    def watch_actor(self, name: str, stream: Stream | SocketStream, connection: Any) -> None:
+    def watch_actor(self, name: str, stream: Stream | DirectStream, connection: Any) -> None:
         """Tell of what happens to an actor's connection; ``connection`` is what the user was given for it."""
+        # Weakly, for the stream holds ``ended``: it is given up as soon as the user has dropped it.
+        watched, held = ref(stream), _held_weakly(connection)
 
         def ended(error: Exception | None) -> None:
-            self._watched.pop(stream, None)  # type: ignore[arg-type]
+            self._watched.pop(watched(), None)  # type: ignore[arg-type]
             if error is not None:
-                self._emit(
-                    "actor-fail" if isinstance(error, ProtocolError) else "actor-error",
-                    name,
-                    connection,
-                    error,
-                )
-            self._emit("actor-close", name, connection, error is not None)
+                kind = "actor-fail" if isinstance(error, ProtocolError) else "actor-error"
+                self._emit(kind, name, held(), error)
+            self._emit("actor-close", name, held(), error is not None)
 
         stream.call_at_end(ended)
         if isinstance(stream, Stream) and not stream.closed:
-            self._watch_idle(stream, "actor-timeout", (name, connection))
+            self._watch_idle(stream, "actor-timeout", lambda: (name, held()))
 
-    def _watch_idle(self, watched: Link | Stream, event: str, arguments: tuple[Any, ...]) -> None:
+    def _watch_idle(self, watched: Link | Stream, event: str, arguments: _Arguments) -> None:
         if self._idle_timeout is not None:
             self._watched[watched] = event, arguments, watched.activity, 0.0
             if self._watcher is None:
@@ -94,13 +105,28 @@ class Events:
             for watched, (event, arguments, activity, idle) in list(self._watched.items()):
                 idle = idle + step if watched.activity == activity else 0.0
                 if idle >= limit > idle - step:
-                    self._emit(event, *arguments)
+                    self._emit(event, *arguments())
                 self._watched[watched] = event, arguments, watched.activity, idle
         self._watcher = None
 
+    def close(self) -> None:
+        """The client's loop may be left now: functions are told of what has happened."""
+        if self._watcher is not None:
+            self._watcher.kill(block=False)
+            self._watcher = None
+        others = [task for task in self._telling if task is not gevent.getcurrent()]
+        gevent.joinall(others, timeout=LAST_WORDS)
+
     def _emit(self, event: str, *arguments: Any) -> None:
         if functions := self._functions.get(event):
-            gevent.spawn(_call_all, event, tuple(functions), arguments)
+            self._telling.spawn(_call_all, event, tuple(functions), arguments)
+
+
+def _held_weakly(connection: Any) -> Callable[[], Any]:
+    try:
+        return ref(connection)
+    except TypeError:  # what some wrapper made
+        return lambda: connection
 
 
 def _call_all(event: str, functions: tuple[Callable[..., Any], ...], arguments: tuple[Any, ...]) -> None:

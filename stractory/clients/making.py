@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 from gevent import monkey
 
-from stractory.clients.background import background_client
+from stractory.clients.arguments import joined_address, registry_address
+from stractory.clients.background import BackgroundClient
 from stractory.clients.client import Client
-from stractory.net.address import DEFAULT_HOST, Address, address
+from stractory.errors import ConfigError
+from stractory.net.address import DEFAULT_HOST
 
 DEFAULT_REGISTRY = "127.0.0.1:9000"
 DEFAULT_PORT = 9000
 
 
 def client(
-    registry: str | None = None,
+    registry: str | int | None = None,
     *,
     host: str | None = None,
     port: int | None = None,
@@ -25,7 +28,7 @@ def client(
     trust_wrappers: bool = False,
     background: bool = False,
 ) -> Client:
-    """A client of the registry at "host:port" (or ``host=``, ``port=``).
+    """A client of the registry at "host:port", at a port of this machine, or at ``host=`` and ``port=``.
 
     By default that is $STRACTORY_REGISTRY, or 127.0.0.1:9000. It dials at first use.
 
@@ -40,14 +43,15 @@ def client(
 
     Raises ConfigError for an address that is none.
     """
-    if host is not None or port is not None:
-        where = Address(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
+    if host is None and port is None:
+        # "" counts as not given, as an empty variable does.
+        given = registry if registry not in (None, "") else os.environ.get("STRACTORY_REGISTRY")
+        where = registry_address(given or DEFAULT_REGISTRY)
+    elif registry is None:
+        where = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
     else:
-        where = address(registry or os.environ.get("STRACTORY_REGISTRY") or DEFAULT_REGISTRY)
-    make = background_client if background and not monkey.is_module_patched("threading") else Client
-    return make(
-        where,
-        key_file=None if key_file is None else Path(key_file),
-        idle_timeout=idle_timeout,
-        trust_wrappers=trust_wrappers,
-    )
+        raise ConfigError(f"either the registry {registry!r} or host= and port=, not both")
+    made = Client(where, key_file=key_file, idle_timeout=idle_timeout, trust_wrappers=trust_wrappers)
+    if background and not monkey.is_module_patched("threading"):
+        return cast(Client, BackgroundClient(made))
+    return made

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 from gevent.lock import RLock
 
+from stractory.clients.deadline import GRACE, Deadline
 from stractory.errors import LinkError, RegistryUnavailable, UnreachableError
 from stractory.net.address import Address
 from stractory.net.calls import Calls
+from stractory.net.handshake import TIME_LIMIT
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.link import Link, dial
 from stractory.wire.dialling import Dial
@@ -34,41 +35,45 @@ class RegistryLink:
         self._keys = keys
         self._on_link = on_link
         self._dialling = RLock()
-        self._hub: Any = None
+        self._answered = False  # it was there once
         self._link: Link | None = None
         self._calls: Calls | None = None
 
-    def call(self, method: str, *args: Any, timeout: float | None, repeat: bool = True) -> Any:
+    def call(
+        self, method: str, *args: Any, deadline: Deadline, tell_time: bool = False, repeat: bool = True
+    ) -> Any:
         """What the registry's method returns. Raises RegistryUnavailable, and what the method raises.
 
-        When the link breaks under way it is called once more over a new one, unless ``repeat`` is False.
+        It is the caller who cuts the call off at its deadline; with ``tell_time`` the registry is told of it,
+        by the last argument. When the link breaks under way it is called once more over a new one, unless
+        ``repeat`` is False.
         """
-        if self._hub not in (None, gevent.get_hub()):
-            raise RuntimeError(
-                "this client belongs to another thread; make one with background=True to share it"
-            )
-        self._hub = gevent.get_hub()
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
+        for last in (not repeat, True):
             calls = self._connected(deadline)
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            told = (deadline.told(),) if tell_time else ()
             try:
-                return calls.call(method, *args, call_timeout=left)
+                return calls.call(method, *args, *told, call_timeout=None)
             except LinkError as error:
                 if not calls.stream.closed:
                     raise  # the registry's own trouble, told over a link that is well
-                if not repeat:
+                if self._calls is None:
+                    raise RegistryUnavailable(f"this client was closed during {method}()") from error
+                if last or deadline.passed:
                     raise RegistryUnavailable(
                         f"registry {self.address} went away during {method}()"
                     ) from error
+        raise AssertionError("not reached")
 
-    def _connected(self, deadline: float | None) -> Calls:
-        with self._dialling:
+    def _connected(self, deadline: Deadline) -> Calls:
+        unavailable = deadline.limit(
+            f"registry {self.address} did not answer", RegistryUnavailable, grace=GRACE / 2
+        )
+        with unavailable, self._dialling:
             while self._calls is None or self._calls.stream.closed:
                 try:
                     self._dial()
                 except (UnreachableError, LinkError) as error:
-                    if self._calls is None or (deadline is not None and time.monotonic() > deadline):
+                    if not self._answered or deadline.passed:
                         raise RegistryUnavailable(f"registry {self.address}: {error}") from None
                     gevent.sleep(RETRY_DELAY)
             return self._calls
@@ -77,14 +82,22 @@ class RegistryLink:
         link = dial(self.address, "registry", self._keys().credential(OPERATOR, CLIENT))
         try:
             stream = link.open(Dial("registry"), label=f"registry {self.address}")
+            stream.settimeout(TIME_LIMIT)
             stream.wait_accepted()
-        except BaseException:
-            link.close()
+            stream.settimeout(None)
+        except BaseException as error:
+            link.close(linger=0)
+            if isinstance(error, TimeoutError):
+                raise UnreachableError(str(error)) from None
             raise
-        self._link, self._calls = link, Calls(stream)
+        replaced, self._link, self._calls = self._link, link, Calls(stream)
+        self._answered = True
+        if replaced is not None:
+            replaced.close(linger=0)  # it may be well, if only the stream was given up
         self._on_link(link)
 
     def close(self) -> None:
-        """End the link."""
-        if self._link is not None:
-            self._link.close()
+        """End the link, and the calls that wait for an answer."""
+        link, self._link, self._calls = self._link, None, None
+        if link is not None:
+            link.close()

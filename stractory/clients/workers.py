@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import gevent
 from gevent.lock import RLock
 
+from stractory.clients.direct import DirectStream
 from stractory.errors import ActorLost, AuthError, StractoryError, UnreachableError, WorkerUnavailable
 from stractory.net import sockets
 from stractory.net.address import Address, address
-from stractory.net.calls import DEFAULT_TIMEOUT, Calls
+from stractory.net.calls import Calls
 from stractory.net.handshake import prove_to_server
 from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
 from stractory.net.link import Link, dial
-from stractory.net.sockets import SocketStream
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial, decode_answer, encode_dial
 from stractory.wire.info import ActorInfo
@@ -44,57 +45,74 @@ class KeyedLocks:
 
 
 class WorkerLinks:
-    """Opens streams to actors."""
+    """Opens connections to actors. Nothing here has a limit of time: who calls has a deadline."""
 
     def __init__(self, keys: Callable[[], KeyRing]) -> None:
         self._keys = keys
         self._links: dict[str, Link] = {}
         self._calls: dict[Link, Calls] = {}
         self._dialling = KeyedLocks()
+        self._direct: WeakSet[DirectStream] = WeakSet()
 
     def open(self, info: ActorInfo) -> Stream:
-        """A stream to the actor, not accepted yet. Raises WorkerUnavailable, AuthError or ActorLost."""
-        return self._link(info.worker).open(
+        """A stream to the actor, accepted. Raises WorkerUnavailable, AuthError, ActorLost, StaleLocation."""
+        stream = self._link(info.worker).open(
             Dial("actor", info.name, info.epoch), f"actor {info.name!r}", ActorLost
         )
+        stream.wait_accepted()
+        return stream
 
     def call(self, info: ActorInfo, method: str) -> Any:
-        """Ask an actor's worker something about it."""
+        """Ask an actor's worker something about it. Raises WorkerUnavailable, and what the method raises."""
         link = self._link(info.worker)
-        with self._dialling(info.worker):
-            calls = self._calls.get(link)
-            if calls is None or calls.stream.closed:
-                stream = link.open(Dial("worker"), f"worker {info.worker}")
-                stream.wait_accepted()
-                calls = self._calls[link] = Calls(stream)
-        return calls.call(method, info.name, info.epoch, call_timeout=DEFAULT_TIMEOUT)
+        try:
+            with self._dialling(info.worker):
+                calls = self._calls.get(link)
+                if calls is None or calls.stream.closed:
+                    stream = link.open(Dial("worker"), f"worker {info.worker}")
+                    stream.wait_accepted()
+                    calls = self._calls[link] = Calls(stream)
+            return calls.call(method, info.name, info.epoch, call_timeout=None)
+        except ConnectionError as error:  # LinkError is one
+            raise WorkerUnavailable(f"actor {info.name!r}: {error}") from error
 
-    def open_port(self, info: ActorInfo) -> SocketStream:
-        """A connection of its own to the actor's own port."""
+    def open_port(self, info: ActorInfo) -> DirectStream:
+        """A connection of its own to the actor's own port. Raises as open()."""
         port = self.endpoint(info)
         try:
-            stream = SocketStream.over(sockets.connect(port))
+            stream = DirectStream(fileno=sockets.connect(port).detach())
         except UnreachableError as error:
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from None
         if not info.public:
             try:
-                prove_to_server(stream, "actor", self._credential())
-                stream.sendall(encode_dial(Dial("actor", info.name, info.epoch)))
-                ended = ActorLost(f"actor {info.name!r}: its own port ended the connection")
-                refusal = receive_header(stream, decode_answer, ended)
-                if refusal is not None:
-                    raise refusal
+                self._dial_port(stream, info)
             except BaseException:
                 stream.close()
                 raise
+        self._direct.add(stream)
         return stream
+
+    def _dial_port(self, stream: DirectStream, info: ActorInfo) -> None:
+        ended = ActorLost(f"actor {info.name!r}: its own port ended the connection")
+        try:
+            prove_to_server(stream, "actor", self._credential())
+            stream.sendall(encode_dial(Dial("actor", info.name, info.epoch)))
+            refusal = receive_header(stream, decode_answer, ended)
+        except AuthError:
+            raise
+        except OSError as error:
+            raise ended from error
+        if refusal is not None:
+            raise refusal
 
     def endpoint(self, info: ActorInfo) -> Address:
         """The actor's own port, opened by its worker if it was not."""
         return Address(address(info.worker).host, self.call(info, "endpoint"))
 
     def close(self) -> None:
-        """End all links."""
+        """End all connections."""
+        for stream in list(self._direct):
+            stream.close()
         gevent.joinall([gevent.spawn(link.close) for link in self._links.values()])
 
     def _credential(self) -> Key:
@@ -113,8 +131,8 @@ class WorkerLinks:
                     raise
                 except (StractoryError, OSError) as error:
                     raise WorkerUnavailable(str(error)) from None
-                link.on_end.append(partial(self._forget, worker, link))
                 self._links[worker] = link
+                link.call_at_end(partial(self._forget, worker, link))
             return link
 
     def _forget(self, worker: str, link: Link, reason: str) -> None:

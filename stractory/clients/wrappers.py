@@ -10,8 +10,6 @@ from stractory.actors.definition import ActorDefinition, Wrapper
 from stractory.actors.kinds import kind
 from stractory.clients.workers import WorkerLinks
 from stractory.errors import UntrustedWrapper
-from stractory.net.sockets import SocketStream
-from stractory.net.stream import Stream
 from stractory.wire.info import ActorInfo
 from stractory.wire.shipping import Code
 
@@ -25,22 +23,23 @@ def remember_own(definition: ActorDefinition) -> None:
 
 
 class Wrappers:
-    """Wraps. ``trust``: whether wrapper code that others shipped may run in this process."""
+    """Finds them. ``trust``: whether wrapper code that others shipped may run in this process."""
 
     def __init__(self, workers: WorkerLinks, trust: bool) -> None:
         self._workers = workers
         self._trust = trust
         self._loaded: dict[bytes, Callable[[Any, Mapping[str, Any]], Any]] = {}
 
-    def wrap(self, info: ActorInfo, stream: Stream | SocketStream) -> Any:
-        """The client for a connection. Raises UntrustedWrapper, and what the wrapper raises."""
+    def find(self, info: ActorInfo) -> Callable[[Any], Any]:
+        """What makes the client of a connection. Raises UntrustedWrapper."""
         if not info.wrapped:
-            return kind(info.kind).wrap(stream, {})
+            wrap = kind(info.kind).wrap
+            return lambda stream: wrap(stream, {})
         described = self._workers.call(info, "describe")
-        wrapper = self._find(info.name, Code.from_wire(described["wrapper"]))
-        return wrapper(stream, described["options"])
+        wrapper = self._trusted(info.name, Code.from_wire(described["wrapper"]))
+        return lambda stream: wrapper(stream, described["options"])
 
-    def _find(self, name: str, code: Code) -> Callable[[Any, Mapping[str, Any]], Any]:
+    def _trusted(self, name: str, code: Code) -> Callable[[Any, Mapping[str, Any]], Any]:
         own = _own.get(code.digest)
         if callable(own):
             return own

@@ -3,7 +3,7 @@
 Each command declares its settings with a :class:`Parser` and gets :class:`Settings` back. A mistake in them
 ends the program with status 2 and one line that names the file and line, the variable or the option.
 
-The ini file (``--config FILE``) is shared by all daemons; each reads the section of its own name only::
+The ini file (``--config FILE``) can be shared by all daemons; each needs and reads its own section only::
 
     # A comment is a whole line that begins with # or ;
     [registry]
@@ -12,7 +12,7 @@ The ini file (``--config FILE``) is shared by all daemons; each reads the sectio
 A value is the rest of its line as it stands: no comment behind it, no quotes, no continuation lines.
 ``log_level`` is the same name as ``log-level``; capitals are not.
 
-This module knows no daemon's settings, and imports nothing heavy: ``--help`` has to be quick.
+This module knows the daemons' sections, not their settings, and nothing heavy: ``--help`` has to be quick.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from stractory.net.address import address, addresses
 from stractory.version import VERSION
 
 __all__ = ["Parser", "Settings"]
-__all__ += ["address", "addresses", "choice", "count", "path", "port_range", "seconds", "yes_no"]
+__all__ += ["address", "addresses", "choice", "count", "path", "port_range", "seconds", "seconds_from"]
+__all__ += ["yes_no"]
 
 SECTIONS = ("registry", "workers", "worker")
 
@@ -68,8 +69,9 @@ class Parser:
         self._program = program
         self._types: dict[str, Callable[[str], Any]] = {}
         self._defaults: dict[str, str | None] = {}
+        self._alternatives: list[tuple[str, ...]] = []
         self._file = _IniSection(section, known=self._types)
-        self._arguments = configargparse.ArgumentParser(
+        self._arguments = _Arguments(
             prog=program,
             usage="%(prog)s [-c file] [--setting value ...]",
             description=description,
@@ -97,7 +99,6 @@ class Parser:
         type: Callable[[str], Any] = str,
         default: str | None = None,
         help: str,
-        metavar: str | None = None,
         aliases: Sequence[str] = (),
     ) -> None:
         """Declare a setting: ``--name``, or ``name`` in the file, or STRACTORY_NAME in the environment.
@@ -108,16 +109,22 @@ class Parser:
         """
         attribute = name.replace("-", "_")
         self._types[name], self._defaults[name] = type, default
+        notes = [f"default: {default}"] if default is not None else []
+        notes += [f"{alias} is the same" for alias in aliases]
         flag = {"nargs": "?", "const": "yes"} if type is yes_no else {}
         self._group.add_argument(
             f"--{name}",
             *aliases,
             dest=attribute,
             env_var=f"STRACTORY_{attribute.upper()}",
-            help=(help if default is None else f"{help} (default: {default})").replace("%", "%%"),
-            metavar=metavar or type.__name__.replace("_", "-"),
+            help=(f"{help} ({'; '.join(notes)})" if notes else help).replace("%", "%%"),
+            metavar=type.__name__.replace("_", "-"),
             **flag,
         )
+
+    def alternatives(self, *names: str) -> None:
+        """Of these, only those count that come first in precedence; the command objects to two of them."""
+        self._alternatives.append(names)
 
     def parse(self, argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings of this process, or of the given command line (without program) and environment.
@@ -129,7 +136,9 @@ class Parser:
         variables = {name: text for name, text in environ.items() if text}
         try:
             # All values are still texts here: their types could not tell which line or variable is wrong.
-            given = self._arguments.parse_args(argv, env_vars=variables)
+            given, unknown = self._arguments.parse_known_args(argv, env_vars=variables)
+            if unknown:
+                self._arguments.refuse(unknown[0].partition("=")[0])
             settings = self._convert(vars(given))
         except ConfigError as error:
             self.fail(str(error))
@@ -145,17 +154,21 @@ class Parser:
 
     def _convert(self, given: Mapping[str, str]) -> Settings:
         settings = Settings(sources={}, texts={})
-        sources = self._sources()
-        for name, type in self._types.items():
+        decided = self._sources()
+        for name, default in self._defaults.items():
             attribute = name.replace("-", "_")
-            text = given.get(attribute, self._defaults[name])
-            source = sources.get(attribute, "command line" if attribute in given else "default")
+            source = "command line" if attribute in given else "default"
+            settings.sources[name] = decided.get(attribute, source)
+            settings.texts[name] = given.get(attribute, default)
+        for names in self._alternatives:
+            _keep_foremost(settings, names)
+        for name, type in self._types.items():
+            text, source = settings.texts[name], settings.sources[name]
             try:
                 value = None if text is None else type(text)
             except ValueError as error:
                 raise ConfigError(f"{_culprit(name, source)}: {error}") from None
-            setattr(settings, attribute, value)
-            settings.sources[name], settings.texts[name] = source, text
+            setattr(settings, name.replace("-", "_"), value)
         return settings
 
     def _sources(self) -> dict[str, str]:
@@ -168,6 +181,20 @@ class Parser:
                 elif kind.startswith("config_file"):
                     sources[action.dest] = self._file.places[key]
         return sources
+
+
+def _keep_foremost(settings: Settings, names: Iterable[str]) -> None:
+    """Of these, forget what others precede."""
+    ranks = {name: _rank(settings.sources[name]) for name in names if settings.texts[name] is not None}
+    for name, rank in ranks.items():
+        if rank > min(ranks.values()):
+            settings.texts[name], settings.sources[name] = None, "default"
+
+
+def _rank(source: str) -> int:
+    """0 for what comes first in precedence."""
+    kinds = {"command line": 0, "default": 3}
+    return kinds.get(source, 1 if source.startswith("environment ") else 2)
 
 
 def _culprit(name: str, source: str) -> str:
@@ -183,7 +210,18 @@ def _table(settings: Settings) -> str:
     return "\n".join(f"{name:{name_width}}  {text:{text_width}}  {source}" for name, text, source in rows)
 
 
-class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]  # configargparse has no types
+class _Arguments(configargparse.ArgumentParser):  # type: ignore[misc]  # configargparse has no types
+    """The command line's parser; a mistake is an exception and not the end of the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see --help")
+
+    def refuse(self, option: str) -> NoReturn:
+        known = [known for action in self._actions for known in action.option_strings]
+        self.error(f"{option!r} is no option{_suggestion(option, known)}")
+
+
+class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]
     """Reads one section of an ini file; afterwards ``places`` tells the ``file:line`` of each setting."""
 
     def __init__(self, section: str, known: Collection[str]) -> None:
@@ -222,12 +260,17 @@ class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]  # con
                     near = _suggestion(name, self.known)
                     raise ConfigError(f"{place}: unknown setting {name!r} in [{section}]{near}")
                 values[name], self.places[name] = value, place
+        if (self.section, "") not in first_lines:
+            found = ", ".join(f"[{section}]" for section, name in first_lines if not name)
+            raise ConfigError(f"{path}: no section [{self.section}]{found and f', only {found}'}")
         return values
 
 
 def _read(path: Path) -> str:
     try:
         content = path.read_bytes()
+        if (nul := content.find(0)) >= 0:  # no path and no command line can hold one
+            raise ConfigError(f"{path}:{content.count(10, 0, nul) + 1}: a NUL byte")
         return content.decode().removeprefix("\ufeff")  # some editors put a byte order mark before UTF-8
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
@@ -241,15 +284,22 @@ def _suggestion(name: str, known: Collection[str]) -> str:
 
 
 # The types of values. Each makes one of a text, or raises ConfigError with a sentence for the user.
-def seconds(text: str) -> float:
-    """A number of seconds, 0 or more: ``0.5``."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise ConfigError(f"{text!r} is not a number of seconds, 0 or more")
-    return value
+def seconds_from(least: float) -> Callable[[str], float]:
+    """A type whose values are numbers of seconds, ``least`` or more: ``1.5``."""
+
+    def seconds(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value < math.inf:
+            raise ConfigError(f"{text!r} is not a number of seconds, {least:g} or more")
+        return value
+
+    return seconds
+
+
+seconds = seconds_from(0)
 
 
 def count(text: str) -> int:

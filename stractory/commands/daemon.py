@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -24,7 +25,7 @@ COMMON = ("key-file", "insecure-plaintext", "log-level")
 
 def add_common_settings(parser: Parser) -> None:
     """Declare COMMON."""
-    parser.setting("key-file", type=path, help="the cluster key; by default ~/.config/stractory/cluster.key")
+    parser.setting("key-file", type=path, default=str(keys.default_path()), help="the cluster key")
     parser.setting(
         "insecure-plaintext", type=yes_no, default="no", help="may listen beyond loopback, in plain text"
     )
@@ -32,18 +33,20 @@ def add_common_settings(parser: Parser) -> None:
         "log-level",
         type=choice("debug", "info", "warning", "error"),
         default="info",
-        help="the least grave lines",
+        help="least severe level to log",
     )
 
 
 def set_up_logging(level: str) -> None:
-    """Lines on standard error, the least grave of ``level``."""
+    """Lines on standard error, the least severe of ``level``; and what is printed appears line by line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
 
 
-def load_keys(key_file: Path | None, *binds: Address) -> keys.KeyRing:
+def load_keys(key_file: Path, *binds: Address) -> keys.KeyRing:
     """The cluster key; made by itself only when everything listens on loopback."""
     return keys.load(key_file, create=all(bind.is_loopback for bind in binds))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stractory.commands.config import Parser, Settings, address, choice, seconds
+from stractory.commands.config import Parser, Settings, address, choice, seconds_from
 from stractory.commands.daemon import (
     add_common_settings,
     end_on_signals,
@@ -18,19 +18,30 @@ from stractory.registry.service import Registry
 
 PROGRAM = "stractory"
 
+SHORTEST_LEASE = 1.0
+"""Seconds: workers fit their heartbeat to the lease, but a lease must outlast a busy moment of theirs."""
 
-def main() -> int:
-    """Run a registry until a signal ends it; returns the exit status."""
+
+def make_parser() -> Parser:
+    """All that can be set."""
     parser = Parser(
         PROGRAM, section="registry", description="The registry: places actors and knows where they are."
     )
     parser.setting("listen", type=address, default="9000", help="where clients and workers find it")
     parser.setting("placement", type=choice(*POLICIES), default="two-choices", help="who gets a new actor")
     parser.setting(
-        "heartbeat-timeout", type=seconds, default="15", help="seconds until a silent worker is given up"
+        "heartbeat-timeout",
+        type=seconds_from(SHORTEST_LEASE),
+        default="15",
+        help=f"until a silent worker is given up; {SHORTEST_LEASE:g} or more",
     )
     add_common_settings(parser)
-    settings = parser.parse()
+    return parser
+
+
+def main() -> int:
+    """Run a registry until a signal ends it; returns the exit status."""
+    settings = make_parser().parse()
     set_up_logging(settings.log_level)
     with plain_words(PROGRAM):
         _serve(settings)

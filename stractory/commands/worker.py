@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import lru_cache
 from pathlib import Path
 
 import gevent
@@ -22,6 +21,8 @@ from stractory.commands.daemon import (
     set_up_logging,
 )
 from stractory.errors import StractoryError
+from stractory.worker.exits import outlive_exits
+from stractory.worker.pool import READY
 from stractory.worker.ports import PUBLIC_CHOICES
 from stractory.worker.server import WorkerServer
 
@@ -86,16 +87,12 @@ def main() -> int:
 def _serve(settings: Settings) -> None:
     keys = load_keys(settings.key_file, settings.listen)
     _work_in(settings.working_dir)
-
-    @lru_cache(maxsize=1)
-    def make_client() -> Client:
-        return Client(settings.registry, key_file=keys.path)
-
+    outlive_exits()
     server = WorkerServer(
         settings.listen,
         settings.registry,
         keys,
-        make_client=make_client,
+        make_client=lambda: Client(settings.registry, key_file=keys.path),
         eager_ports=settings.actor_ports == "eager",
         port_range=settings.actor_port_range,
         allow_public=settings.allow_public_actors,
@@ -106,9 +103,7 @@ def _serve(settings: Settings) -> None:
         gevent.spawn(wait_read, sys.stdin.fileno()).link(lambda ended: told.set())
     membership = gevent.spawn(server.membership.run)
     membership.link(lambda ended: told.set())
-    gevent.spawn(server.membership.registered.wait).link(
-        lambda ready: say_ready(f"stractory worker ready at {server.address}")
-    )
+    gevent.spawn(server.membership.registered.wait).link(lambda ready: say_ready(f"{READY}{server.address}"))
     told.wait()
     server.close()
     if membership.ready() and membership.value is not None:

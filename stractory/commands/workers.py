@@ -25,6 +25,7 @@ def main() -> int:
         "respawn-delay", type=seconds, default="1", help="seconds until a dead worker is started again"
     )
     add_worker_settings(parser)
+    parser.alternatives("listen", "workers")
     settings = parser.parse()
     if bool(settings.listen) == bool(settings.workers):
         parser.fail("give either listen (addresses) or workers (how many)")

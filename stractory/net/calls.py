@@ -14,7 +14,15 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult
 
-from stractory.errors import CallTimeout, LinkClosed, LinkError, UnknownMethod, from_wire, to_wire
+from stractory.errors import (
+    CallTimeout,
+    LinkClosed,
+    LinkError,
+    StractoryError,
+    UnknownMethod,
+    from_wire,
+    to_wire,
+)
 from stractory.net.stream import Stream
 from stractory.wire.messages import Call, Failure, Message, MessageReader, Result, encode
 
@@ -58,11 +66,11 @@ class Calls:
         self._last_id += 1
         id = self._last_id
         answer = self._waiting[id] = AsyncResult()
+        late = CallTimeout(f"{self.stream.label}: no answer to {method}() in {call_timeout} s")
         try:
-            self._write(Call(id, method, list(args), kwargs, call_timeout))
-            if not answer.wait(call_timeout) and not answer.ready():
-                raise CallTimeout(f"{self.stream.label}: no answer to {method}() in {call_timeout} s")
-            return answer.get()
+            with gevent.Timeout(call_timeout, late):
+                self._write(Call(id, method, list(args), kwargs, call_timeout))
+                return answer.get()
         finally:
             self._waiting.pop(id, None)
 
@@ -123,9 +131,10 @@ class Calls:
                 self._answer_failure(call, TypeError(f"the result of {call.method}() cannot travel: {error}"))
 
     def _answer_failure(self, call: Call, error: BaseException) -> None:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        own = isinstance(error, StractoryError)
+        text = "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__))
         if call.id is None:
-            log.error("%s: one-way call of %s() failed\n%s", self.stream.label, call.method, text)
+            log.error("%s: one-way call of %s() failed: %s", self.stream.label, call.method, text or error)
         else:
             self._answer(Failure(call.id, *to_wire(error, text)))
 

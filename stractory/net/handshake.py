@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import gevent
 from gevent.socket import socket
 
-from stractory.errors import AuthError, ProtocolError, VersionMismatch
+from stractory.errors import AuthError, ProtocolError, UnreachableError, VersionMismatch
 from stractory.net.keys import Key, KeyRing, digest
 from stractory.wire.messages import pack, unpack
 
@@ -66,8 +66,8 @@ def prove_to_client(sock: socket, purpose: str, keys: KeyRing, roles: Collection
 
 
 def prove_to_server(sock: socket, purpose: str, key: Key) -> None:
-    """The dialling side. Raises AuthError, VersionMismatch or ProtocolError."""
-    with gevent.Timeout(TIME_LIMIT, AuthError("the handshake took too long")):
+    """The dialling side. Raises AuthError, VersionMismatch, ProtocolError; UnreachableError for silence."""
+    with gevent.Timeout(TIME_LIMIT, UnreachableError(f"it did not answer within {TIME_LIMIT:g} s")):
         greeting, raw_greeting = _receive(sock)
         match greeting:
             case {"v": int() as version} if version != VERSION:

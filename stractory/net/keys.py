@@ -97,17 +97,26 @@ def _user_name() -> str:
 
 
 def default_path() -> Path:
-    """Where the key is looked for: $STRACTORY_KEY_FILE, the user's own, or the machine's.
-
-    The home is the password database's: a supervisor that changes the user leaves $HOME as it was.
-    """
+    """Where the key is looked for: $STRACTORY_KEY_FILE, the user's own, or the machine's."""
     if named := os.environ.get("STRACTORY_KEY_FILE"):
         return Path(named)
+    machine = Path("/etc/stractory/cluster.key")
+    home = _home()
+    if home is None:
+        return machine
+    own = home / ".config/stractory/cluster.key"
+    return own if own.exists() or not machine.exists() else machine
+
+
+def _home() -> Path | None:
+    """$HOME, but only the user's own: a supervisor that changes the user leaves it as it was."""
+    with contextlib.suppress(KeyError, OSError):
+        home = Path(os.environ["HOME"])
+        if home.is_absolute() and home.stat().st_uid == os.geteuid():
+            return home
     with contextlib.suppress(KeyError):
-        own = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".config/stractory/cluster.key"
-        if own.exists() or not Path("/etc/stractory/cluster.key").exists():
-            return own
-    return Path("/etc/stractory/cluster.key")
+        return Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    return None
 
 
 def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
@@ -115,7 +124,7 @@ def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
 
     Raises AuthError when there is no usable key.
     """
-    path = path or default_path()
+    path = (path or default_path()).absolute()  # whoever changes the folder later still means this file
     try:
         if create and not path.exists():
             write_new(path)

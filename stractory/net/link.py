@@ -1,17 +1,16 @@
 """A link: one proved connection between two processes, holding any number of streams.
 
 One green thread reads (:meth:`Link.run`): bytes to the session, its events to the streams. It never waits for
-anything but its socket. Whatever is written in one turn of the loop leaves in one send; when the kernel takes
-no more, a writer green thread drains the rest and streams queue up for room, one frame each in turn.
+anything but its socket. What is to be written goes out by :mod:`stractory.net.writer`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from socket import SHUT_WR
 from typing import Any, cast
+from weakref import ref
 
 import gevent
 from gevent.event import Event
@@ -30,14 +29,15 @@ from stractory.net.address import Address
 from stractory.net.handshake import prove_to_server
 from stractory.net.keys import Key
 from stractory.net.stream import Stream
+from stractory.net.writer import Writer
 from stractory.wire import events
 from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, encode_dial, encode_refusal
 from stractory.wire.session import Session
 
 READ_SIZE = 64 * 1024
 READS_IN_A_ROW = 16
-HIGH_WATER = 256 * 1024
-"""Bytes of frames waiting for the kernel at which streams stop making more."""
+OUTPUT_LIMIT = 16 * 1024 * 1024
+"""Bytes of them at which a peer is given up: beyond HIGH_WATER they can only be answers to its frames."""
 
 Serve = Callable[["Link", Stream, Dial], None]
 """Accepts or refuses a stream the peer opened. It runs in the reader's green thread: it must not wait."""
@@ -46,26 +46,26 @@ Serve = Callable[["Link", Stream, Dial], None]
 class Link:
     """One end of a link. ``peer`` says in words who is at the other, for errors and logs.
 
-    ``on_end`` functions are called once, with the reason, when the link is over.
+    It holds the streams that have a receiver; any other is given up, as a socket is, when nobody holds it.
     """
 
     def __init__(self, sock: socket, *, dialled: bool, peer: str, serve: Serve | None = None) -> None:
         self.peer = peer
         self.peer_address: Any = sock.getpeername()
         self.own_address: Any = sock.getsockname()
-        self.on_end: list[Callable[[str], None]] = []
+        self._at_end: tuple[Callable[[str], None], ...] = ()
         self.activity = 0  # grows with every read
         self.ended: str | None = None
         self.failure: Exception | None = None  # what broke it, if it did not end in order
         self._socket = sock
         self._serve = serve
         self._session = Session(dialled=dialled)
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, ref[Stream]] = {}
+        self._held: set[Stream] = set()
+        self._parting = False  # one side has said that it goes
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
-        self._flush_armed = False
-        self._writer: gevent.Greenlet[..., Any] | None = None
-        self._waiting: deque[Stream] = deque()  # streams with bytes to send, while the kernel takes no more
+        self._writer = Writer(sock, self._session, self._break)
         self._loop = gevent.get_hub().loop
         self._reader: gevent.Greenlet[..., Any] | None = None
 
@@ -90,14 +90,14 @@ class Link:
         if not self.usable:
             raise lost(f"{label}: {self.ended or f'the link to {self.peer} takes no new streams'}")
         stream = Stream(self, self._session.open(encode_dial(dial)), label, lost)
-        self._streams[stream.id] = stream
-        self.flush_soon()
+        self._streams[stream.id] = ref(stream)
+        self._writer.flush_soon()
         return stream
 
     def accept_stream(self, stream: Stream) -> None:
         """Tell the peer that its stream is served."""
         self._session.accept(stream.id, ACCEPTED)
-        self.flush_soon()
+        self._writer.flush_soon()
 
     def refuse_stream(self, stream: Stream, error: StractoryError) -> None:
         """Tell the peer why its stream is not served."""
@@ -106,83 +106,57 @@ class Link:
 
     # ---- what streams ask for --------------------------------------------------------------------------
 
+    def hold(self, stream: Stream) -> None:
+        """Keep the stream alive until it is over: it has a receiver, and needs nobody to read from it."""
+        self._held.add(stream)
+
     def has_room(self, stream: Stream) -> bool:
         """Whether a frame may be made now; if not, the stream is pumped when there is room."""
-        if self._session.output_size < HIGH_WATER:
-            return True
-        self.flush()
-        if self._writer is None:
-            return True
-        if stream not in self._waiting:
-            self._waiting.append(stream)
-        return False
+        return self._writer.has_room(stream)
+
+    def flush(self) -> None:
+        """Send what is queued now, as far as the kernel takes it, and not at the end of this turn."""
+        self._writer.flush()
 
     def send(self, stream_id: int, view: memoryview) -> int:
         """Frame what the window allows; returns how much."""
-        size = self._session.send(stream_id, view)
-        self.flush_soon()
+        try:
+            size = self._session.send(stream_id, view)
+        except LinkClosed:
+            return 0  # the peer has reset it, in a frame whose event is still to come
+        self._writer.flush_soon()
         return size
 
     def consumed(self, stream_id: int, size: int) -> None:
         self._session.consume(stream_id, size)
         if self._session.output_size:
-            self.flush_soon()
+            self._writer.flush_soon()
 
     def finish(self, stream_id: int) -> None:
         self._session.finish(stream_id)
-        self.flush_soon()
+        self._writer.flush_soon()
 
     def release(self, stream: Stream, abort: bool) -> None:
         """The stream was closed here; what still comes for it is refused."""
+        self._held.discard(stream)
         if self._streams.pop(stream.id, None) is not None:
-            if abort:
-                self._session.reset(stream.id)
-            else:
-                self._session.finish(stream.id)
-            self.flush()
+            self._release(stream.id, abort)
 
-    # ---- writing ---------------------------------------------------------------------------------------
+    def _release(self, stream_id: int, abort: bool) -> None:
+        if abort:
+            self._session.reset(stream_id)
+        else:
+            self._session.finish(stream_id)
+        self._acknowledged.set()  # one less that is not acknowledged, perhaps
+        self.flush()
 
-    def flush_soon(self) -> None:
-        """Send what is queued at the end of this turn of the loop."""
-        if not self._flush_armed:
-            self._flush_armed = True
-            self._loop.run_callback(self.flush)
+    def drop(self, stream_id: int, abort: bool) -> None:
+        """A stream was collected that nobody closed. It may be called from any thread, at any moment."""
+        self._loop.run_callback_threadsafe(self._dropped, stream_id, abort)
 
-    def flush(self) -> None:
-        """Send what is queued as far as the kernel takes it now; a green thread sends the rest."""
-        self._flush_armed = False
-        if self._writer is not None or self.ended is not None:
-            return
-        output = b"".join(self._session.output())
-        if not output:
-            return
-        try:
-            sent = self._socket.send(output, 0, 0.0)  # type: ignore[call-arg]  # 0.0: do not wait
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._break(error)
-            return
-        if sent < len(output):
-            self._writer = gevent.spawn(self._drain, memoryview(output)[sent:])
-
-    def _drain(self, rest: memoryview | bytes) -> None:
-        try:
-            while rest:
-                self._socket.sendall(rest)
-                self._pump_waiting()
-                rest = b"".join(self._session.output())
-        except OSError as error:
-            self._break(error)
-        finally:
-            self._writer = None
-
-    def _pump_waiting(self) -> None:
-        for _ in range(len(self._waiting)):
-            if self._session.output_size >= HIGH_WATER:
-                break
-            self._waiting.popleft().pump()
+    def _dropped(self, stream_id: int, abort: bool) -> None:
+        if self.ended is None and self._streams.pop(stream_id, None) is not None:
+            self._release(stream_id, abort)
 
     # ---- reading ---------------------------------------------------------------------------------------
 
@@ -197,12 +171,19 @@ class Link:
                 for event in self._session.receive(data):
                     _HANDLERS[type(event)](self, event)
                 if self._session.output_size:
-                    self.flush_soon()
+                    if self._session.output_size > OUTPUT_LIMIT:
+                        raise ProtocolError("it asks for answers and does not read them")
+                    self._writer.flush_soon()
         except OSError as error:  # LinkError is one
             self.flush()  # the go-away that tells a peer what it did wrong
             self._break(error)
+        else:
+            if self._parting:
+                self._end(f"the link to {self.peer} was closed by it")
+            else:
+                self._break(LinkClosed("it ended without a word"))
         finally:
-            self._end(f"the link to {self.peer} was closed by it")
+            self._end(f"the link to {self.peer} is no longer read")
 
     def _stream_opened(self, event: events.StreamOpened) -> None:
         if self._serve is None:
@@ -212,8 +193,7 @@ class Link:
 
     def _data_received(self, event: events.DataReceived) -> None:
         stream_id, data = event
-        stream = self._streams.get(stream_id)
-        if stream is not None:
+        if stream := self._find(stream_id):
             stream.receive(data)
         elif stream_id in self._dialling:
             self._dial_received(stream_id, data)
@@ -228,21 +208,26 @@ class Link:
         del self._dialling[stream_id]
         dial, rest = header
         self._session.consume(stream_id, len(data) - len(rest))
-        stream = self._streams[stream_id] = Stream(self, stream_id, f"{dial.service} {dial.name}".rstrip())
+        stream = Stream(self, stream_id, f"{dial.service} {dial.name}".rstrip())
+        self._streams[stream_id] = ref(stream)
         if rest:
             stream.receive(rest)
         assert self._serve is not None
         self._serve(self, stream, dial)
 
+    def _find(self, stream_id: int) -> Stream | None:
+        reference = self._streams.get(stream_id)
+        return reference() if reference is not None else None
+
     def _stream_accepted(self, event: events.StreamAccepted) -> None:
         self._acknowledged.set()
 
     def _window_opened(self, event: events.WindowOpened) -> None:
-        if stream := self._streams.get(event.stream_id):
+        if stream := self._find(event.stream_id):
             stream.pump()
 
     def _stream_finished(self, event: events.StreamFinished) -> None:
-        if stream := self._streams.get(event.stream_id):
+        if stream := self._find(event.stream_id):
             stream.finished()
         elif self._dialling.pop(event.stream_id, None):
             self._session.reset(event.stream_id)
@@ -250,10 +235,14 @@ class Link:
     def _stream_was_reset(self, event: events.StreamWasReset) -> None:
         self._dialling.pop(event.stream_id, None)
         self._acknowledged.set()
-        if stream := self._streams.pop(event.stream_id, None):
-            stream.fail(StreamReset(f"{stream.label}: the other side gave the stream up"))
+        stream = self._find(event.stream_id)
+        self._streams.pop(event.stream_id, None)
+        if stream:
+            self._held.discard(stream)
+            stream.fail(StreamReset(f"{stream.label}: given up by {self.peer}, whose log may tell why"))
 
-    def _went_away(self, event: events.GoAway) -> None:
+    def _gone_away(self, event: events.GoAway) -> None:
+        self._parting = True
         self._acknowledged.set()
         if event.code:
             raise ProtocolError(f"it complains of our bytes (go away, code {event.code})")
@@ -270,10 +259,9 @@ class Link:
         destroy what the peer has not read yet.
         """
         if self.ended is None:
+            self._parting = True
             self._session.go_away()
-            self.flush()
-            if self._writer is not None:
-                self._writer.join(linger)
+            self._writer.finish(linger)
             with contextlib.suppress(OSError):
                 self._socket.shutdown(SHUT_WR)
             if self._reader is not None and gevent.getcurrent() is not self._reader:
@@ -291,15 +279,25 @@ class Link:
             return
         self.ended = reason
         self._socket.close()
-        for task in (self._reader, self._writer):
-            if task is not None and task is not gevent.getcurrent():
-                task.kill(block=False)
+        self._writer.close()
+        if self._reader is not None and self._reader is not gevent.getcurrent():
+            self._reader.kill(block=False)
         self._acknowledged.set()
-        streams, self._streams = self._streams, {}
-        for stream in streams.values():
+        streams = [stream for stream_id in self._streams if (stream := self._find(stream_id))]
+        self._streams.clear()
+        self._held.clear()
+        for stream in streams:
             stream.lose(reason)
-        for callback in self.on_end:
+        callbacks, self._at_end = self._at_end, ()
+        for callback in callbacks:
             callback(reason)
+
+    def call_at_end(self, callback: Callable[[str], None]) -> None:
+        """Call it once, with the reason, when the link is over; at once if it is already."""
+        if self.ended is not None:
+            callback(self.ended)
+        else:
+            self._at_end += (callback,)
 
 
 _HANDLERS: dict[type, Callable[[Link, Any], None]] = {
@@ -309,7 +307,7 @@ _HANDLERS: dict[type, Callable[[Link, Any], None]] = {
     events.WindowOpened: Link._window_opened,
     events.StreamFinished: Link._stream_finished,
     events.StreamWasReset: Link._stream_was_reset,
-    events.GoAway: Link._went_away,
+    events.GoAway: Link._gone_away,
     events.PingAnswered: Link._ping_answered,
 }
 

@@ -49,7 +49,7 @@ class Listener:
         try:
             self._server.start()
         except OSError as error:
-            raise PortUnavailable(f"{name} cannot listen at {address}: {error.strerror or error}") from None
+            raise PortUnavailable(f"{name} cannot listen at {address}: {sockets.plain(error)}") from None
         self.address = Address(address.host, self._server.server_port or address.port)
 
     def __repr__(self) -> str:

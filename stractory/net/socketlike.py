@@ -33,7 +33,9 @@ class SocketLike:
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """As recv(), into ``buffer``; returns how many bytes, 0 at the end."""
         view = memoryview(buffer).cast("B")
-        data = self.recv(nbytes or len(view))
+        if nbytes > len(view):
+            raise ValueError(f"a buffer of {len(view)} bytes is too small for {nbytes}")
+        data = self.recv(nbytes or len(view), flags)
         view[: len(data)] = data
         return len(data)
 

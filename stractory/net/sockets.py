@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket as stdlib_socket
 from collections.abc import Callable, Iterator
+from struct import pack
 
 from gevent import socket
 
@@ -37,10 +40,18 @@ def connect(address: Address) -> socket.socket:
     try:
         sock = socket.create_connection(address, timeout=CONNECT_TIMEOUT)
     except OSError as error:
-        raise UnreachableError(f"nobody answers at {address}: {error.strerror or error}") from None
+        raise UnreachableError(f"nobody answers at {address}: {plain(error)}") from None
     sock.settimeout(None)
     tune(sock)
     return sock
+
+
+_RESET_AT_CLOSE = pack("ii", 1, 0)  # struct linger: on, for no time
+
+
+def plain(error: OSError) -> str:
+    """What the operating system says, without what libraries add to it."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 class SocketStream(socket.socket):
@@ -65,6 +76,12 @@ class SocketStream(socket.socket):
     def call_at_end(self, callback: Callable[[Exception | None], None]) -> None:
         """Call it once when the connection is closed here."""
         self._at_end += (callback,)
+
+    def abort(self) -> None:
+        """Close it so that the other side sees that this is no orderly end."""
+        with contextlib.suppress(OSError):
+            self.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET_AT_CLOSE)
+        self.close()
 
     def close(self) -> None:
         super().close()

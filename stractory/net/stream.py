@@ -42,6 +42,7 @@ class Stream(SocketLike):
     """
 
     __slots__ = (
+        "__weakref__",
         "_at_end",
         "_chunks",
         "_closed",
@@ -93,6 +94,11 @@ class Stream(SocketLike):
         return f"<Stream {self.id} {self.label} {state}>"
 
     @property
+    def error(self) -> Exception | None:
+        """What broke it, if something did."""
+        return self._error
+
+    @property
     def closed(self) -> bool:
         """Whether it is of no more use: closed here, or ended by the peer or the link."""
         return self._closed or self._finished or self._error is not None
@@ -101,6 +107,10 @@ class Stream(SocketLike):
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """At least one and at most ``size`` bytes; b"" at the end. Waits for them."""
+        if flags:
+            raise OSError(errno.EOPNOTSUPP, f"{self.label}: a stream knows no flags of recv")
+        if self._closed:
+            raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
         if not self._chunks and not self._wait_readable():
             return b""
         chunk = self._chunks[0]
@@ -138,7 +148,11 @@ class Stream(SocketLike):
         self.push(data)
         self._link.flush()
         if self._unsent:
-            self._wait_unsent(at_most=0)
+            try:
+                self._wait_unsent(at_most=0)
+            except BaseException:  # it goes on sending, of what the caller may change from now on
+                self._unsent = deque(memoryview(bytes(view)) for view in self._unsent)
+                raise
 
     def push(self, data: Any) -> None:
         """Queue bytes without waiting; they leave in order, as window and link allow."""
@@ -209,6 +223,7 @@ class Stream(SocketLike):
     def deliver_to(self, receiver: Receiver) -> None:
         """Give ``receiver`` what has arrived and will arrive, instead of keeping it for recv()."""
         self._receiver = receiver
+        self._link.hold(self)
         while self._chunks:
             receiver.data_received(self.recv(CHUNK))
         if self._finished or self._error is not None:
@@ -240,6 +255,10 @@ class Stream(SocketLike):
             self._closed = True
             self._link.release(self, abort)
             self._end(None)
+
+    def __del__(self) -> None:
+        if not self._closed and self._error is None:
+            self._link.drop(self.id, abort=bool(self._chunks))
 
     # ---- what the link tells it: none of these waits -------------------------------------------------
 

@@ -25,6 +25,9 @@ from stractory.wire.life import Life
 NAME_LIMIT = 512
 """Most bytes of UTF-8 a name may have."""
 
+AWAY_LIMIT = 3600.0
+"""Seconds for which it is remembered what a worker had that was given up without proof of its death."""
+
 
 class State(str, Enum):
     """Of an actor, and (but for PENDING) of a worker."""
@@ -56,6 +59,7 @@ class Worker:
     """One worker process. ``id`` is random, made anew by each process; an address is used again.
 
     ``condemned``: lives given up while it could not be told to end them; it may still report them.
+    ``abandoned``: what it had when its lease ran out, each taken back if it is the last of its name.
     """
 
     id: bytes
@@ -66,6 +70,7 @@ class Worker:
     state: State = State.RUNNING
     actors: dict[str, Actor] = field(default_factory=dict)
     condemned: set[Life] = field(default_factory=set)
+    abandoned: dict[str, Life] = field(default_factory=dict)
 
     @property
     def load(self) -> int:
@@ -77,6 +82,13 @@ class Reservation(NamedTuple):
 
     actor: Actor
     replaced: Actor | None
+
+
+class Registration(NamedTuple):
+    """A worker is known from now on; have its ``doomed`` actors ended."""
+
+    worker: Worker
+    doomed: list[Actor]
 
 
 def check_name(name: Any) -> str:
@@ -110,6 +122,7 @@ class Directory:
         self._actors: dict[str, Actor] = {}
         self._workers: dict[bytes, Worker] = {}
         self._candidates: dict[str | None, list[Worker]] = {}  # by runtime; emptied when workers change
+        self._away: dict[bytes, Worker] = {}  # given up without proof of death: they may come back
         self._last_epoch = 0
 
     def __repr__(self) -> str:
@@ -141,6 +154,9 @@ class Directory:
         worker = self._pick_worker(runtime)
         if replaced is not None:
             self._drop(replaced)
+        for away in self._away.values():
+            if life := away.abandoned.pop(name, None):
+                away.condemned.add(life)
         self._last_epoch = max(self._last_epoch + 1, int(wall * 1_000_000))
         actor = Actor(Life(name, kind, self._last_epoch, wall, create_id, public, wrapped), worker)
         self._add(actor)
@@ -162,6 +178,10 @@ class Directory:
             actor.worker.condemned.add(actor.life)
         if self._actors.get(actor.name) is actor:
             self._drop(actor)
+
+    def ended(self, actor: Actor) -> None:
+        """Its worker has ended what was given up."""
+        actor.worker.condemned.discard(actor.life)
 
     def find(self, name: str) -> Actor | None:
         """The actor of this name in any state, or None."""
@@ -188,15 +208,15 @@ class Directory:
 
     def register(
         self, id: bytes, *, address: str, pid: int, runtime: str, lives: Iterable[Life], now: float
-    ) -> list[Actor]:
-        """A worker came, or came back, with these actors; returns the copies that must be ended.
+    ) -> Registration:
+        """A worker came, or came back, with these actors; some may be copies that must be ended.
 
         Of two lives of a name the higher epoch stays, and a condemned one never does. What it had and no
         longer reports is gone.
         """
-        worker = self._workers.get(id)
-        if worker is None:
-            worker = self._workers[id] = Worker(id, address, pid, runtime, now)
+        worker = self._workers.get(id) or self._away.pop(id, None) or Worker(id, address, pid, runtime, now)
+        self._workers[id] = worker
+        worker.abandoned.clear()
         worker.state, worker.last_beat, worker.address = State.RUNNING, now, address
         self._candidates.clear()
         before = dict(worker.actors)
@@ -208,8 +228,9 @@ class Directory:
         for actor in before.values():
             if actor.state is not State.PENDING:
                 self._drop(actor)
-        worker.condemned.intersection_update(actor.life for actor in doomed)
-        return doomed
+        told = {actor.life for actor in doomed}
+        doomed += [Actor(life, worker) for life in worker.condemned - told]  # it may still be starting them
+        return Registration(worker, doomed)
 
     def _adopt(self, worker: Worker, life: Life) -> Actor | None:
         """Take what a worker reports as true, if it is the latest life of its name; returns the loser."""
@@ -238,19 +259,30 @@ class Directory:
             if actor.state is State.RUNNING:
                 actor.state = State.LOST
 
-    def bury(self, worker: Worker) -> list[Actor]:
-        """It is dead, with all its actors, which are returned."""
+    def bury(self, worker: Worker, *, proved: bool) -> list[Actor]:
+        """It is dead, or without proof taken for dead, with all its actors, which are returned."""
         if self._workers.pop(worker.id, None) is None:
             return []
         self._candidates.clear()
         gone = list(worker.actors.values())
         for actor in gone:
             self._drop(actor)
+        if not proved:
+            worker.abandoned = {actor.name: actor.life for actor in gone if actor.state is not State.PENDING}
+            worker.condemned |= {actor.life for actor in gone if actor.state is State.PENDING}
+            self._away[worker.id] = worker
         return gone
 
     def expired(self, now: float) -> list[Worker]:
-        """The workers whose lease has run out: bury them."""
+        """The workers whose lease has run out: bury them. Forgets those that have been away for long."""
+        for away in [away for away in self._away.values() if now - away.last_beat > AWAY_LIMIT]:
+            del self._away[away.id]
         return [worker for worker in self._workers.values() if now - worker.last_beat > self.lease]
+
+    def extend_leases(self, seconds: float) -> None:
+        """The registry itself stood still for so long: no worker is to blame for its silence."""
+        for worker in self._workers.values():
+            worker.last_beat += seconds
 
     # ---- small parts -----------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from stractory.net.listener import Listener
 from stractory.net.process import Process
 from stractory.net.stream import Stream
 from stractory.registry.directory import Worker
-from stractory.registry.service import Registry
+from stractory.registry.service import Node, Registry
 from stractory.wire.dialling import Dial
 from stractory.wire.info import ActorInfo
 from stractory.wire.life import Life
@@ -65,7 +65,7 @@ class RegistryServer:
             serve=partial(self._serve, identity),
         )
         self._links.add(link)
-        link.on_end.append(lambda reason: self._links.discard(link))
+        link.call_at_end(lambda reason: self._links.discard(link))
         link.run()
 
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
@@ -85,7 +85,7 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
     def wait(name: str, timeout: float | None) -> ActorInfo:
         return registry.wait(name, timeout, cancelled=lambda: link.ended is not None)
 
-    link.on_end.append(lambda reason: registry.wake_waiters())
+    link.call_at_end(lambda reason: registry.wake_waiters())
     methods: Methods = {
         "lookup": registry.lookup,
         "wait": wait,
@@ -118,15 +118,19 @@ class NodeMethods:
 
     def _register(
         self, id: bytes, address: str, process: list[Any], runtime: str, lives: list[list[Any]]
-    ) -> None:
+    ) -> float:
+        """Returns the lease: how many seconds without a sign of life end it."""
         stream = self._link.open(Dial("worker"), label=f"worker {address}")
         stream.wait_accepted()
-        calls = Calls(stream)
-        worker = self._registry.register(
-            calls, id, address, Process(*process), runtime, [Life.from_wire(life) for life in lives]
-        )
+        node = Node(Calls(stream), Process(*process), self._disconnect)
+        stream.call_at_end(lambda error: self._disconnect())  # a worker that cannot be told anything is none
+        worker = self._registry.register(node, id, address, runtime, [Life.from_wire(life) for life in lives])
         self._worker = worker
-        self._link.on_end.append(lambda reason: _spawn(self._registry.link_ended, worker, calls))
+        self._link.call_at_end(lambda reason: _spawn(self._registry.link_ended, worker, node))
+        return self._registry.lease
+
+    def _disconnect(self) -> None:
+        _spawn(self._link.close)
 
     def _beat(self) -> None:
         if self._worker is not None:

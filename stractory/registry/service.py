@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import gevent
 from gevent.event import Event
@@ -28,23 +29,37 @@ DEATH_CHECKS = (0.0, 0.05, 0.2, 0.75, 2.0)
 """Seconds between looks at a process whose link ended: sockets close a little before a process is gone."""
 
 END_LIMIT = 15.0
-"""Seconds until a worker is no longer waited for that ends an actor; its destroy() has ten of them."""
+"""Seconds that a worker has to end an actor, whose destroy() may take ten of them."""
+
+SETTLING = 1.5
+"""Seconds after its start in which a registry does not judge names it does not know.
+
+Workers of a registry before it try every half a second to reach it, and bring their actors.
+"""
 
 
 class Node(NamedTuple):
-    """A worker's link, as the registry uses it."""
+    """A worker's link, as the registry uses it. ``disconnect`` ends it: the worker will register anew."""
 
     calls: Calls
     process: Process
+    disconnect: Callable[[], None]
 
 
 class Registry:
     """Places actors, remembers where they are, and notices when workers go. Never in the data path."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, settling: float = SETTLING) -> None:
         self._directory = directory
         self._nodes: dict[bytes, Node] = {}
-        self._changed: dict[str, Event] = {}  # names somebody waits for
+        self._changed: WeakValueDictionary[str, Event] = WeakValueDictionary()  # of names somebody waits for
+        self._settled = Event()
+        gevent.spawn_later(settling, self._settled.set)
+
+    @property
+    def lease(self) -> float:
+        """Seconds without a sign of life after which a worker is given up."""
+        return self._directory.lease
 
     # ---- for clients ---------------------------------------------------------------------------------
 
@@ -69,6 +84,7 @@ class Registry:
             raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
         deadline = time.monotonic() + timeout
         definition = Definition.unpack(packed)
+        self._settle([name], timeout)
         while (known := self._directory.find(name)) is not None:
             wanted = if_exists == "get" or known.life.create_id == create_id
             if known.state is State.PENDING and (wanted or if_exists == "replace"):
@@ -90,39 +106,48 @@ class Registry:
         if replaced is not None and not self._end(replaced, deadline - time.monotonic()):
             self._directory.remove(actor)
             self._notify(name)
-            raise CallTimeout(f"the {name!r} that was to be replaced did not end in {timeout} s")
+            raise CallTimeout(f"the {name!r} that was to be replaced did not end in {timeout:g} s")
+        if self._directory.find(name) is not actor:
+            raise ActorLost(f"{name!r} was destroyed, or its worker left, before it was started")
         self._start(actor, packed, options, deadline - time.monotonic())
         return _info(actor)
 
     def _start(self, actor: Actor, packed: bytes, options: dict[str, Any], timeout: float) -> None:
-        node = self._nodes[actor.worker.id]
+        calls = self._nodes[actor.worker.id].calls
         try:
-            node.calls.call("create", actor.life, packed, options, call_timeout=timeout)
+            calls.call("create", actor.life, packed, options, call_timeout=timeout)
         except BaseException as error:
-            self._directory.remove(actor, ended=not isinstance(error, (CallTimeout, LinkError)))
+            # Over a link that is well, an error is the worker's answer: nothing runs there.
+            answered = isinstance(error, Exception) and not isinstance(error, CallTimeout)
+            answered = answered and not calls.stream.closed
+            self._directory.remove(actor, ended=answered)
             self._notify(actor.name)
-            if isinstance(error, CallTimeout):
+            if not answered:
                 self._end_copy(actor)
-            if isinstance(error, LinkError):
+            if calls.stream.closed and isinstance(error, LinkError):
                 raise ActorLost(
                     f"worker {actor.worker.address} went away while starting {actor.name!r}"
                 ) from None
+            if isinstance(error, CallTimeout):
+                raise CallTimeout(f"the init of {actor.name!r} did not return in time") from None
             raise
         if not self._directory.confirm(actor):
             self._end_copy(actor)
-            raise ActorLost(f"worker {actor.worker.address} was given up while starting {actor.name!r}")
+            raise ActorLost(f"{actor.name!r} was destroyed, or its worker given up, while it was started")
         self._notify(actor.name)
 
     def destroy(self, name: str, timeout: float) -> None:
         """End an actor, also one that is being started; returns when its destroy() has run.
 
-        Raises ActorNotFound.
+        Where its worker is out of reach it returns too: the actor is ended when the worker comes back.
+        Raises ActorNotFound, and CallTimeout when destroy() takes longer; it goes on.
         """
+        self._settle([name], timeout)
         actor = self._directory.find(name)
         if actor is None:
             raise ActorNotFound(f"no actor is named {name!r}")
         if not self._end(actor, timeout):
-            raise CallTimeout(f"the destroy() of {name!r} did not return in {timeout} s; it goes on")
+            raise CallTimeout(f"the destroy() of {name!r} did not return in {timeout:g} s; it goes on")
 
     def _end(self, actor: Actor, timeout: float) -> bool:
         """Have its worker end it, then free its name; whether in time. It is done in any case."""
@@ -145,6 +170,7 @@ class Registry:
 
     def lookup(self, names: list[str]) -> list[ActorInfo | None]:
         """Where each name is, None where there is no such actor."""
+        self._settle(names)
         found: list[ActorInfo | None] = []
         for name in names:
             try:
@@ -177,17 +203,22 @@ class Registry:
     # ---- for workers ---------------------------------------------------------------------------------
 
     def register(
-        self, calls: Calls, id: bytes, address: str, process: Process, runtime: str, lives: list[Life]
+        self,
+        node: Node,
+        id: bytes,
+        address: str,
+        runtime: str,
+        lives: list[Life],
     ) -> Worker:
-        """A worker came, or came back, and serves ``create`` and ``destroy`` over ``calls``."""
-        doomed = self._directory.register(
-            id, address=address, pid=process.pid, runtime=runtime, lives=lives, now=time.monotonic()
+        """A worker came, or came back, and serves ``create`` and ``destroy`` over ``node.calls``."""
+        if before := self._nodes.get(id):
+            before.disconnect()
+        pid = node.process.pid
+        worker, doomed = self._directory.register(
+            id, address=address, pid=pid, runtime=runtime, lives=lives, now=time.monotonic()
         )
-        self._nodes[id] = Node(calls, process)
-        worker = next(worker for worker in self._directory.workers() if worker.id == id)
-        log.info(
-            "worker %s (pid %d, %s) registered with %d actors", address, process.pid, runtime, worker.load
-        )
+        self._nodes[id] = node
+        log.info("worker %s (pid %d, %s) registered with %d actors", address, pid, runtime, worker.load)
         for actor in doomed:
             log.warning(
                 "an actor named %r on %s was given up or has a successor: it is ended",
@@ -206,13 +237,12 @@ class Registry:
     def goodbye(self, worker: Worker) -> None:
         """A worker leaves of its own accord; its names are free."""
         log.info("worker %s said goodbye", worker.address)
-        self._bury(worker)
+        self._bury(worker, proved=True)
 
-    def link_ended(self, worker: Worker, calls: Calls) -> None:
+    def link_ended(self, worker: Worker, node: Node) -> None:
         """A worker's link is gone: it is dead if its process is, else lost until its lease runs out."""
-        node = self._nodes.get(worker.id)
-        if node is None or node.calls is not calls:
-            return  # it said goodbye, or came back by another link
+        if self._nodes.get(worker.id) is not node:
+            return  # it said goodbye, was given up, or came back by another link
         self._directory.unlink(worker)
         for delay in DEATH_CHECKS:
             gevent.sleep(delay)
@@ -220,55 +250,69 @@ class Registry:
                 return
             if is_gone(node.process):
                 log.warning("worker %s (pid %d) died with %d actors", worker.address, worker.pid, worker.load)
-                self._bury(worker)
+                self._bury(worker, proved=True)
                 return
         log.warning("worker %s is lost; its %d actors are given up unless it comes back within %g s",
-                    worker.address, worker.load, self._directory.lease)  # fmt: skip
+                    worker.address, worker.load, self.lease)  # fmt: skip
 
     def expire_leases(self) -> None:
         """For ever, bury the workers that showed no sign of life for the length of a lease."""
+        step = min(1.0, self.lease / 4)
         while True:
-            gevent.sleep(min(1.0, self._directory.lease / 4))
-            for worker in self._directory.expired(time.monotonic()):
+            began = time.monotonic()
+            gevent.sleep(step)
+            now = time.monotonic()
+            if now - began > 2 * step:
+                self._directory.extend_leases(now - began)
+            for worker in self._directory.expired(now):
                 log.warning("worker %s gave no sign of life for %g s; its %d actors are given up",
-                            worker.address, self._directory.lease, worker.load)  # fmt: skip
-                self._bury(worker)
+                            worker.address, self.lease, worker.load)  # fmt: skip
+                self._bury(worker, proved=False)
 
     # ---- small parts -----------------------------------------------------------------------------------
 
-    def _bury(self, worker: Worker) -> None:
-        gone = self._directory.bury(worker)
+    def _settle(self, names: list[str], timeout: float | None = None) -> None:
+        """Wait, when this registry is young and does not know a name, for workers that may have it."""
+        if not self._settled.is_set() and any(self._directory.find(name) is None for name in names):
+            self._settled.wait(timeout)
+
+    def _bury(self, worker: Worker, *, proved: bool) -> None:
+        gone = self._directory.bury(worker, proved=proved)
         node = self._nodes.pop(worker.id, None)
         if node is not None:
-            node.calls.stream.abort()
+            node.disconnect()
         for actor in gone:
             self._notify(actor.name)
 
     def _end_copy(self, actor: Actor) -> None:
-        """Have a copy that is not the name's any more ended, as far as its worker can be reached."""
-        node = self._nodes.get(actor.worker.id)
-        if node is not None:
-            try:
-                node.calls.send("destroy", actor.name, actor.epoch)
-            except OSError as error:
-                log.warning(
-                    "worker %s could not be told to end %r: %s", actor.worker.address, actor.name, error
-                )
+        """Have a copy that is not the name's any more ended, as soon as its worker can be reached."""
+        if node := self._nodes.get(actor.worker.id):
+            gevent.spawn(self._end_over, node, actor)
+
+    def _end_over(self, node: Node, actor: Actor) -> None:
+        try:
+            node.calls.call("destroy", actor.name, actor.epoch, call_timeout=END_LIMIT)
+        except (CallError, LinkError) as error:
+            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
+        else:
+            self._directory.ended(actor)
 
     def _notify(self, name: str) -> None:
         if event := self._changed.pop(name, None):
             event.set()
 
     def _await_change(self, name: str, timeout: float | None) -> None:
-        event = self._changed.setdefault(name, Event())
+        event = self._changed.get(name)
+        if event is None:
+            event = self._changed[name] = Event()
         if not event.wait(timeout) and timeout is not None:
             raise CallTimeout(f"{name!r} was not there in time")
 
     def wake_waiters(self) -> None:
         """Let every wait() look again, at whether it is cancelled too."""
-        changed, self._changed = self._changed, {}
-        for event in changed.values():
+        for event in list(self._changed.values()):
             event.set()
+        self._changed.clear()
 
 
 def _info(actor: Actor) -> ActorInfo:

@@ -69,7 +69,10 @@ def unpack(data: bytes) -> Any:
 
 
 def encode(message: Message) -> bytes:
-    """The bytes of one message. Raises TypeError or OverflowError for values msgpack cannot carry."""
+    """The bytes of one message.
+
+    Raises TypeError, ValueError or OverflowError for what msgpack cannot carry or is over MESSAGE_LIMIT.
+    """
     data: bytes
     match message:
         case Call(id, method, args, kwargs, timeout):
@@ -78,6 +81,8 @@ def encode(message: Message) -> bytes:
             data = pack([RESULT, id, value])
         case Failure(id, code, text, details):
             data = pack([FAILURE, id, code, text, details])
+    if len(data) > MESSAGE_LIMIT:
+        raise ValueError(f"a message of {len(data)} bytes; at most {MESSAGE_LIMIT} can be sent")
     return data
 
 

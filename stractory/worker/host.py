@@ -1,195 +1,185 @@
-"""The actors of this process: started, served, ended. Knows no network beyond the streams it is handed."""
+"""The actors of this process, by name: started, found, ended. Knows no network.
+
+An entry goes through its states in one direction. What takes time in a state is done by a green thread of the
+entry's own, so that whoever asks for the same again waits for that one.
+"""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any
+from enum import Enum
+from typing import Any, TypeAlias
 
 import gevent
-from gevent.pool import Group
 
-from stractory.actors.code import load
-from stractory.actors.kinds import Kind, kind
-from stractory.errors import ActorStartFailed, StaleLocation
+from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
 from stractory.wire.life import Life
-from stractory.wire.shipping import Definition
+from stractory.worker.actor import STOP_LIMIT, Actor
+from stractory.worker.loading import Loader
 
 log = logging.getLogger(__name__)
 
-DESTROY_LIMIT = 10.0
-"""Seconds an actor's own destroy() may take."""
+Task: TypeAlias = "gevent.Greenlet[..., Any]"
 
 
-class Context:
-    """What an init gets as its second argument: ``name``, ``epoch``, ``log``, a client to other actors."""
+class State(Enum):
+    """Of a life of a name, on this worker."""
 
-    def __init__(self, name: str, epoch: int, make_client: Callable[[], Any]) -> None:
-        self.name = name
-        self.epoch = epoch
-        self.log = logging.getLogger(f"stractory.actor.{name}")
-        self._make_client = make_client
-
-    @property
-    def client(self) -> Any:
-        """The worker's own client, one for all its actors."""
-        return self._make_client()
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
 
 
-class Actor:
-    """One running actor. ``server`` is what its init returned."""
+class Entry:
+    """One life of a name. ``task`` starts or ends it; ``before`` is an older life that has to end first.
 
-    __slots__ = ("_tasks", "definition", "kind", "life", "on_end", "options", "server")
+    ``actor`` is there as soon as its init has returned.
+    """
 
-    def __init__(self, life: Life, definition: Definition, options: Mapping[str, Any]) -> None:
+    __slots__ = ("actor", "before", "life", "state", "task")
+
+    def __init__(self, life: Life, before: Entry | None) -> None:
         self.life = life
-        self.definition = definition
-        self.options = {**definition.options, **options}
-        self.kind: Kind = kind(definition.kind)
-        self.server: Any = None
-        self.on_end: Callable[[], None] | None = None  # closes its own port
-        self._tasks: Group | None = None
-
-    def __repr__(self) -> str:
-        return f"<Actor {self.life.name!r} {self.life.kind} epoch {self.life.epoch}>"
-
-    def start(self, init: Callable[..., Any], context: Context) -> None:
-        """Run init, with as many of (options, context) as it takes."""
-        self.server = init(*(self.options, context)[: _positional_parameters(init)])
-        self.kind.check(self.server)
-
-    def serve(self, stream: Any, address: Any) -> None:
-        """Serve one connection in a green thread of the actor's own."""
-        if self._tasks is None:
-            self._tasks = Group()
-        self._tasks.spawn(self._serve, stream, address)
-
-    def _serve(self, stream: Any, address: Any) -> None:
-        try:
-            self.kind.serve(self.server, stream, address)
-        except gevent.GreenletExit:
-            _abort(stream)
-        except BaseException as error:
-            _abort(stream)
-            if isinstance(error, OSError) and stream.closed:
-                log.debug("actor %r: a client left: %s", self.life.name, error)
-            else:
-                log.exception("actor %r: the handler of %s failed", self.life.name, _spell(address))
-        else:
-            stream.close()
-
-    def end(self) -> None:
-        """Run its destroy(), then end its connections."""
-        destroy = getattr(self.server, "destroy", None)
-        if callable(destroy):
-            try:
-                with gevent.Timeout(DESTROY_LIMIT):
-                    destroy()
-            except BaseException:
-                log.exception("actor %r: its destroy() failed", self.life.name)
-        if self.on_end is not None:
-            self.on_end()
-        if self._tasks is not None:
-            self._tasks.kill()
+        self.before = before
+        self.state = State.STARTING
+        self.actor: Actor | None = None
+        self.task: Task | None = None
 
 
 class Host:
-    """Name -> actor. ``make_client`` makes the client that contexts hand out."""
+    """Name -> the latest life of it here. ``make_client`` makes the clients that contexts hand out."""
 
     def __init__(self, make_client: Callable[[], Any]) -> None:
         self._make_client = make_client
-        self._actors: dict[str, Actor] = {}
-        self._starting: dict[tuple[str, int], gevent.Greenlet[..., Any]] = {}
+        self._loader = Loader()
+        self._entries: dict[str, Entry] = {}
+        self._closing = False
 
     def lives(self) -> list[Life]:
-        """Every actor here, for the registry."""
-        return [actor.life for actor in self._actors.values()]
-
-    def create(self, life: Life, packed: bytes, options: Mapping[str, Any]) -> Actor:
-        """Start an actor. Told again of the same life it does nothing; an older life of the name ends.
-
-        Raises ActorStartFailed, or StaleLocation when the life was ended before it began.
-        """
-        known = self._actors.get(life.name)
-        if known is not None and known.life.epoch == life.epoch:
-            return known
-        if known is not None:
-            self.destroy(life.name, known.life.epoch)
-        key = life.name, life.epoch
-        start = self._starting[key] = gevent.spawn(self._start, life, packed, options)
-        try:
-            outcome = start.get()
-        finally:
-            del self._starting[key]
-            start.kill(block=False)
-        if isinstance(outcome, Actor):
-            self._actors[life.name] = outcome
-            return outcome
-        if isinstance(outcome, ActorStartFailed):
-            raise outcome
-        raise StaleLocation(f"{life.name!r} was ended while it started")
-
-    def _start(self, life: Life, packed: bytes, options: Mapping[str, Any]) -> Actor | ActorStartFailed:
-        """The started actor or what went wrong: gevent prints what a green thread raises."""
-        try:
-            definition, init = _load(packed)
-            actor = Actor(life, definition, options)
-            actor.start(init, Context(life.name, life.epoch, self._make_client))
-            return actor
-        except gevent.GreenletExit:
-            raise
-        except BaseException as error:  # sys.exit() in an init is that init's failure
-            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-            return ActorStartFailed(
-                f"{life.name!r} did not start: {type(error).__name__}: {error}", remote_traceback=text
-            )
+        """Every actor that runs here, for the registry."""
+        return [entry.life for entry in self._entries.values() if entry.state is State.RUNNING]
 
     def find(self, name: str, epoch: int) -> Actor:
-        """Raises StaleLocation unless this very life of the name is here."""
-        actor = self._actors.get(name)
-        if actor is None or actor.life.epoch != epoch:
+        """Raises StaleLocation unless this very life of the name runs here."""
+        entry = self._entries.get(name)
+        if entry is None or entry.actor is None or (entry.state, entry.life.epoch) != (State.RUNNING, epoch):
             raise StaleLocation(f"{name!r} with the epoch {epoch} is not on this worker")
-        return actor
+        return entry.actor
+
+    # ---- starting --------------------------------------------------------------------------------------
+
+    def create(self, life: Life, packed: bytes, options: Mapping[str, Any]) -> Actor:
+        """Start an actor. Told again of the same life it does nothing; an older life of the name ends first.
+
+        Raises ActorStartFailed, StaleLocation when the life was ended before it began or has a later one
+        here, and PlacementError when this worker takes no more.
+        """
+        entry = self._entries.get(life.name)
+        if self._closing:
+            raise PlacementError(f"the worker that was to start {life.name!r} is about to end")
+        if entry is not None and entry.life.epoch > life.epoch:
+            raise StaleLocation(f"{life.name!r} has a later life than the epoch {life.epoch}")
+        if entry is None or entry.life.epoch < life.epoch:
+            entry = self._begin(life, packed, options, before=entry)
+        if entry.state is State.STARTING and entry.task is not None:
+            failure = entry.task.get()
+            if isinstance(failure, ActorStartFailed):
+                raise failure
+        if entry.state is not State.RUNNING or entry.actor is None:
+            raise StaleLocation(f"{life.name!r} was ended before it could be used")
+        return entry.actor
+
+    def _begin(self, life: Life, packed: bytes, options: Mapping[str, Any], before: Entry | None) -> Entry:
+        if before is not None:
+            self._end(before)
+        entry = self._entries[life.name] = Entry(life, before)
+        entry.task = gevent.spawn(self._start, entry, packed, options)
+        return entry
+
+    def _start(self, entry: Entry, packed: bytes, options: Mapping[str, Any]) -> ActorStartFailed | None:
+        """Returns what went wrong: gevent prints what a green thread raises."""
+        self._await_before(entry)
+        try:
+            actor = Actor(entry.life, self._loader.load(packed), options, self._make_client)
+            actor.start()
+        except BaseException as error:  # sys.exit() in an init is that init's failure
+            if entry.state is not State.STARTING:
+                return None  # it was told to end
+            self._forget(entry)
+            return _start_failed(entry.life.name, error)
+        entry.actor = actor  # whoever ends it from now on, also instead of letting it run, ends this
+        if entry.state is State.STARTING:
+            entry.state, entry.task = State.RUNNING, None
+            log.info("actor %r started", entry.life.name)
+        return None
+
+    # ---- ending ----------------------------------------------------------------------------------------
 
     def destroy(self, name: str, epoch: int) -> None:
-        """End this life of the name, started or starting; if it is not here, it has ended already."""
-        if start := self._starting.get((name, epoch)):
-            start.kill(block=False)
-        actor = self._actors.get(name)
-        if actor is not None and actor.life.epoch == epoch:
-            del self._actors[name]
-            actor.end()
+        """End this life of the name, started or starting; returns when its destroy() has run.
 
-    def destroy_all(self) -> None:
-        """End every actor, all at once."""
-        actors, self._actors = list(self._actors.values()), {}
-        gevent.joinall([gevent.spawn(actor.end) for actor in actors])
+        If it is not here, it has ended already.
+        """
+        entry = self._entries.get(name)
+        while entry is not None and entry.life.epoch != epoch:
+            entry = entry.before
+        if entry is not None:
+            self._end(entry).join()
+
+    def close(self, limit: float) -> None:
+        """Take no more actors, and end all there are at once, within ``limit`` seconds."""
+        self._closing = True
+        ending = [self._end(entry) for entry in self._entries.values()]
+        if len(gevent.joinall(ending, timeout=limit)) < len(ending):
+            log.error("some actors did not end within %g s", limit)
+
+    def _end(self, entry: Entry) -> Task:
+        """The green thread that ends it; there is one only."""
+        if entry.state is not State.ENDING or entry.task is None:
+            entry.state, entry.task = State.ENDING, gevent.spawn(self._run_end, entry, entry.task)
+        return entry.task
+
+    def _run_end(self, entry: Entry, start: Task | None) -> None:
+        try:
+            if start is not None:
+                self._stop(entry, start)
+            if entry.actor is not None:
+                entry.actor.end()
+                log.info("actor %r ended", entry.life.name)
+            self._await_before(entry)
+        finally:
+            self._forget(entry)
+
+    def _stop(self, entry: Entry, start: Task) -> None:
+        """Stop an init. One that goes on is left alone; if ever it returns, that actor ends at once."""
+        start.kill(timeout=STOP_LIMIT)
+        if not start.dead:
+            log.warning("actor %r: its init catches GreenletExit and goes on", entry.life.name)
+            start.link(lambda _: _end_late(entry))
+
+    # ---- small parts -----------------------------------------------------------------------------------
+
+    def _await_before(self, entry: Entry) -> None:
+        if entry.before is not None and entry.before.task is not None:
+            entry.before.task.join()
+        entry.before = None
+
+    def _forget(self, entry: Entry) -> None:
+        if self._entries.get(entry.life.name) is entry:
+            del self._entries[entry.life.name]
 
 
-@lru_cache(maxsize=1024)
-def _load(packed: bytes) -> tuple[Definition, Callable[..., Any]]:
-    """Load a definition once, however many actors are made of it."""
-    definition = Definition.unpack(packed)
-    return definition, load(definition.init)
+def _end_late(entry: Entry) -> None:
+    if entry.actor is not None:
+        gevent.spawn(entry.actor.end)
 
 
-def _positional_parameters(function: Callable[..., Any]) -> int:
-    """How many of (options, context) it takes."""
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+def _start_failed(name: str, error: BaseException) -> ActorStartFailed:
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # some builtins tell none
-        return 1
-    return sum(parameter.kind in positional for parameter in parameters)
-
-
-def _abort(stream: Any) -> None:
-    """Close it so that the client sees that this is no orderly end."""
-    getattr(stream, "abort", stream.close)()
-
-
-def _spell(address: Any) -> str:
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+        text = str(error)
+    except BaseException:
+        text = "(it has no text: its __str__ failed)"
+    return ActorStartFailed(f"{name!r} did not start: {type(error).__name__}: {text}", remote_traceback=trace)

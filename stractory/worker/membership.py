@@ -21,10 +21,13 @@ from stractory.wire.life import Life
 log = logging.getLogger(__name__)
 
 HEARTBEAT = 2.0
-"""Seconds between signs of life."""
+"""Most seconds between signs of life; less where the registry's lease is short."""
 
-RETRY = (0.1, 0.2, 0.5, 1.0)
-"""Seconds between attempts to reach the registry; the last is used again and again."""
+RETRY = (0.1, 0.2, 0.5)
+"""Seconds between attempts to reach the registry; the last is used again and again.
+
+A new registry waits for three times as long before it takes a name for free.
+"""
 
 
 class Membership:
@@ -51,6 +54,7 @@ class Membership:
         self._lives = lives
         self._serve = serve
         self._id = os.urandom(16)
+        self._heartbeat = HEARTBEAT
         self._leaving = False
         self._calls: Calls | None = None
         self._link: Link | None = None
@@ -72,6 +76,8 @@ class Membership:
                 attempt = 0
                 self.registered.set()
                 self._send_heartbeats()
+                gevent.sleep(RETRY[0])
+                continue
             gevent.sleep(RETRY[min(attempt, len(RETRY) - 1)])
             attempt += 1
         return None
@@ -82,21 +88,24 @@ class Membership:
             stream = link.open(Dial("registry"), label=f"registry {self._registry}")
             stream.wait_accepted()
             calls = Calls(stream)
-            calls.call(
+            lease = calls.call(
                 "register", self._id, str(self._advertised(link)), process.own(), self._runtime, self._lives()
             )
         except BaseException:
             link.close()
             raise
         self._link, self._calls = link, calls
+        self._heartbeat = min(HEARTBEAT, lease / 4)
+        if self._leaving:
+            self.leave()
         log.info("registered with registry %s", self._registry)
 
     def _send_heartbeats(self) -> None:
         assert self._link is not None and self._calls is not None
         ended = Event()
-        self._link.on_end.append(lambda reason: ended.set())
+        self._link.call_at_end(lambda reason: ended.set())
         try:
-            while self._link.ended is None and not ended.wait(HEARTBEAT):
+            while not ended.wait(self._heartbeat):
                 self._calls.call("beat")
         except (StractoryError, OSError) as error:
             log.warning("no heartbeat: %s", error)

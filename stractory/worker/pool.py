@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -16,6 +17,12 @@ log = logging.getLogger(__name__)
 CLOSE_LIMIT = 15.0
 """Seconds that workers have to end in order."""
 
+DRAIN_LIMIT = 1.0
+"""Seconds until nothing more is expected of a dead worker's output, which its children may hold open."""
+
+READY = "stractory worker ready at "
+"""What a worker says, before its address, when it is registered."""
+
 
 class Member:
     """One worker of a pool: a command that is kept running."""
@@ -26,8 +33,13 @@ class Member:
         self._number = number
         self._command = command
         self._respawn_delay = respawn_delay
+        self._address = ""
         self._process: Any = None
+        self._forwarding: list[gevent.Greenlet[..., Any]] = []
         self._task: gevent.Greenlet[..., Any] | None = None
+
+    def __str__(self) -> str:
+        return f"worker {self._number}" + (f" ({self._address})" if self._address else "")
 
     def start(self) -> None:
         self._task = gevent.spawn(self._keep_running)
@@ -38,8 +50,8 @@ class Member:
             if not self.ready.is_set():
                 self.failed.set()
                 return
-            log.warning("worker %d ended with status %s; starting it again in %g s",
-                        self._number, status, self._respawn_delay)  # fmt: skip
+            log.warning("%s ended with status %s; starting it again in %g s",
+                        self, status, self._respawn_delay)  # fmt: skip
             gevent.sleep(self._respawn_delay)
 
     def _run_once(self) -> int:
@@ -53,21 +65,26 @@ class Member:
             env={name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")},
             start_new_session=True,
         )
-        forwarding = [
+        self._forwarding = [
             gevent.spawn(self._forward, self._process.stdout, sys.stdout),
             gevent.spawn(self._forward, self._process.stderr, sys.stderr),
         ]
         status: int = self._process.wait()
-        gevent.joinall(forwarding)
+        self._end_forwarding()
         self._process.stdin.close()
         return status
+
+    def _end_forwarding(self) -> None:
+        gevent.joinall(self._forwarding, timeout=DRAIN_LIMIT)
+        gevent.killall(self._forwarding, block=False)
 
     def _forward(self, source: Any, target: Any) -> None:
         with source:
             for line in source:
-                text = line.decode(errors="replace").rstrip("\n")
-                print(f"[{self._number}] {text}", file=target, flush=True)
-                if target is sys.stdout and " ready at " in text:
+                text = line.decode(errors="backslashreplace").rstrip("\n")
+                _say(f"[{self._number}] {text}", target)
+                if target is sys.stdout and text.startswith(READY):
+                    self._address = text.removeprefix(READY)
                     self.ready.set()
 
     def close(self) -> None:
@@ -81,9 +98,10 @@ class Member:
         try:
             process.wait(CLOSE_LIMIT)
         except subprocess.TimeoutExpired:
-            log.warning("worker %d did not end in %g s; killed", self._number, CLOSE_LIMIT)
+            log.warning("%s did not end in %g s; killed", self, CLOSE_LIMIT)
             process.kill()
             process.wait()
+        self._end_forwarding()
 
 
 class Pool:
@@ -111,3 +129,10 @@ class Pool:
     def close(self) -> None:
         """End all members at once."""
         gevent.joinall([gevent.spawn(member.close) for member in self._members])
+
+
+def _say(text: str, target: Any) -> None:
+    """Print it where that is possible. A worker's print() must not fail because of what became of ours."""
+    encoding = getattr(target, "encoding", None) or "utf-8"
+    with contextlib.suppress(OSError, ValueError):  # a broken pipe; a closed file
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=target, flush=True)

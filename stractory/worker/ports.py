@@ -6,12 +6,13 @@ and for the dial header, so that a client notices when the port belongs to anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 from typing import Any
 
 import gevent
+from gevent.socket import socket
 
-from stractory.errors import ActorNotPublic, ProtocolError, StaleLocation, StractoryError
+from stractory.errors import ActorNotPublic, ProtocolError, StaleLocation
 from stractory.net.address import Address
 from stractory.net.handshake import TIME_LIMIT, prove_to_client
 from stractory.net.headers import receive_header
@@ -19,7 +20,9 @@ from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.listener import Listener, Ports
 from stractory.net.sockets import SocketStream
 from stractory.wire.dialling import ACCEPTED, Dial, decode_dial, encode_refusal
-from stractory.worker.host import Actor
+from stractory.worker.actor import Actor
+
+log = logging.getLogger(__name__)
 
 PUBLIC_CHOICES = ("no", "loopback", "yes")
 
@@ -42,29 +45,41 @@ class ActorPorts:
             )
 
     def open(self, actor: Actor) -> Address:
-        """Where the actor's own port is. Raises PortUnavailable."""
+        """Where the actor's own port is. Raises PortUnavailable, and StaleLocation when it has ended."""
+        actor.check_running()
         listener = self._listeners.get(actor)
         if listener is None:
-            handle = actor.serve if actor.life.public else self._proved(actor)
             listener = self._listeners[actor] = self._ports.listen(
-                lambda sock, peer: handle(SocketStream.over(sock), peer), name=f"actor {actor.life.name!r}"
+                lambda sock, peer: self._serve(actor, sock, peer), name=f"actor {actor.life.name!r}"
             )
             actor.on_end = lambda: self._close(actor)
+            if actor.life.public:
+                log.info("actor %r is public at %s", actor.life.name, listener.address)
         return listener.address
 
     def _close(self, actor: Actor) -> None:
         self._listeners.pop(actor).close()
 
-    def _proved(self, actor: Actor) -> Callable[[SocketStream, Any], None]:
-        def handle(stream: SocketStream, peer: Any) -> None:
-            prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT))
-            with gevent.Timeout(TIME_LIMIT, ProtocolError("no dial header came in time")):
-                wanted = receive_header(stream, decode_dial, ProtocolError("it ended before its dial header"))
-            if wanted != Dial("actor", actor.life.name, actor.life.epoch):
-                error: StractoryError = StaleLocation(f"{wanted.name!r} is not at this port any more")
-                stream.sendall(encode_refusal(error))
-                raise error
-            stream.sendall(ACCEPTED)
+    def _serve(self, actor: Actor, sock: socket, peer: Any) -> None:
+        stream = SocketStream.over(sock)
+        try:
+            if not actor.life.public:
+                self._receive_proof(actor, stream)
+        except BaseException:
+            stream.close()  # in order: a reset would destroy the refusal on its way
+            raise
+        try:
             actor.serve(stream, peer)
+        except StaleLocation:
+            stream.abort()
+            raise
 
-        return handle
+    def _receive_proof(self, actor: Actor, stream: SocketStream) -> None:
+        prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT))
+        with gevent.Timeout(TIME_LIMIT, ProtocolError("no dial header came in time")):
+            wanted = receive_header(stream, decode_dial, ProtocolError("it ended before its dial header"))
+        if actor.ended or wanted != Dial("actor", actor.life.name, actor.life.epoch):
+            error = StaleLocation(f"{wanted.name!r} is not at this port any more")
+            stream.sendall(encode_refusal(error))
+            raise error
+        stream.sendall(ACCEPTED)

@@ -27,14 +27,20 @@ from stractory.worker.ports import ActorPorts
 
 log = logging.getLogger(__name__)
 
+ACTORS_LIMIT = 10.5
+"""Seconds that all actors together have to end when their worker does."""
+
+LINKS_LIMIT = 0.5
+"""Seconds that clients then have to read what was sent. With the goodbye it is less than a pool waits."""
+
 Methods = dict[str, Callable[..., Any]]
 
 
 class WorkerServer:
     """Runs actors for a registry.
 
-    ``eager_ports``: every actor gets a port of its own at once. ``make_client`` makes the client that actors
-    reach others by.
+    ``eager_ports``: every actor gets a port of its own at once. ``make_client`` makes the clients that actors
+    reach others by, for each a new one.
     """
 
     def __init__(
@@ -72,11 +78,14 @@ class WorkerServer:
         return self._listener.address
 
     def close(self) -> None:
-        """Leave the registry, end all actors in order (their destroy() runs), then all links."""
+        """End all actors in order (their destroy() runs), leave the registry, then end all links.
+
+        Names are free when the registry hears of it, so their actors have to be gone by then.
+        """
         self._listener.close()
+        self._host.close(ACTORS_LIMIT)
         self.membership.leave()
-        self._host.destroy_all()
-        gevent.joinall([gevent.spawn(link.close) for link in list(self._links)])
+        gevent.joinall([gevent.spawn(link.close) for link in list(self._links)], timeout=LINKS_LIMIT)
 
     # ---- streams ---------------------------------------------------------------------------------------
 
@@ -87,7 +96,7 @@ class WorkerServer:
             sock, dialled=False, peer=f"{identity.role} {identity.name} at {where}", serve=self._serve
         )
         self._links.add(link)
-        link.on_end.append(lambda reason: self._links.discard(link))
+        link.call_at_end(lambda reason: self._links.discard(link))
         link.run()
 
     def _serve(self, link: Link, stream: Stream, dial: Dial) -> None:
@@ -126,7 +135,7 @@ class WorkerServer:
     def _describe(self, name: str, epoch: int) -> dict[str, Any]:
         """What a client's wrapper gets: the options, and the wrapper itself where there is one."""
         actor = self._host.find(name, epoch)
-        wrapper = actor.definition.wrapper
+        wrapper = actor.loaded.wrapper
         return {"options": actor.options, "wrapper": wrapper.to_wire() if wrapper else None}
 
     def _endpoint(self, name: str, epoch: int) -> int:

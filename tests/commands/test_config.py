@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stractory.commands import registry
 from stractory.commands.config import (
     Parser,
     Settings,
@@ -17,6 +18,7 @@ from stractory.commands.config import (
     path,
     port_range,
     seconds,
+    seconds_from,
     yes_no,
 )
 from stractory.errors import ConfigError
@@ -200,6 +202,23 @@ def test_mistakes_in_the_file(
     assert mistake("-c", ini(content)) == f"etc/workers.ini:{message}"
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no section [workers]"),
+        ("[registry]\nlisten = 9000\n[worker]", "no section [workers], only [registry], [worker]"),
+    ],
+)
+def test_file_without_the_section(
+    ini: Callable[[str], str], mistake: Callable[..., str], content: str, message: str
+) -> None:
+    assert mistake("-c", ini(content)) == f"etc/workers.ini: {message}"
+
+
+def test_file_with_a_nul_byte(ini: Callable[[str], str], mistake: Callable[..., str]) -> None:
+    assert mistake("-c", ini("[workers]\nworking-dir = a\0b")) == "etc/workers.ini:2: a NUL byte"
+
+
 def test_file_that_is_not_utf8(ini: Callable[[bytes], str], mistake: Callable[..., str]) -> None:
     assert mistake("-c", ini(b"[workers]\n# caf\xe9\n")) == "etc/workers.ini:2: not UTF-8"
 
@@ -245,19 +264,48 @@ def test_fail_is_for_the_command_to_use(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    "argument",
-    ["--lisen=1", "--work=1", "--insecure", "--conf=etc/workers.ini", "more", "--listen", "-c", "--config="],
+    ("argument", "message"),
+    [
+        ("--lisen=1", "'--lisen' is no option; did you mean '--listen'?"),
+        ("--work=1", "'--work' is no option; did you mean '--workers'?"),
+        ("--insecure", "'--insecure' is no option; did you mean '--insecure-plaintext'?"),
+        ("--conf=etc/workers.ini", "'--conf' is no option; did you mean '--config'?"),
+        ("more", "'more' is no option"),
+        ("--listen", "argument --listen/-l: expected one argument"),
+        ("-c", "argument -c/--config: expected one argument"),
+        ("--config=", "argument -c/--config: invalid path value: ''"),
+    ],
 )
 def test_unknown_abbreviated_and_incomplete_options(
-    ini: Callable[[str], str], capsys: pytest.CaptureFixture[str], argument: str
+    mistake: Callable[..., str], argument: str, message: str
 ) -> None:
-    ini("")
-    with pytest.raises(SystemExit) as exit:
-        parse(argument)
-    assert exit.value.code == 2
-    usage, error = capsys.readouterr().err.splitlines()
-    assert usage == "usage: stractory-workers [-c file] [--setting value ...]"
-    assert error.startswith("stractory-workers: error: ")
+    assert mistake(argument) == f"{message}; see --help"
+
+
+# Settings that exclude each other
+
+
+def parse_either(*argv: str, **environ: str) -> tuple[object, object]:
+    """The values of listen and workers."""
+    parser = pool_parser()
+    parser.alternatives("listen", "workers")
+    settings = parser.parse(argv, environ)
+    return settings.listen, settings.workers
+
+
+def test_of_alternatives_the_foremost_counts(ini: Callable[[str], str]) -> None:
+    listen = (Address("127.0.0.1", 9001),)
+    file = ini("[workers]\nlisten = 9001\n")
+    assert parse_either() == (None, 4)
+    assert parse_either("-c", file) == (listen, None)
+    assert parse_either("-c", file, STRACTORY_WORKERS="2") == (None, 2)
+    assert parse_either("--listen=9001", "-c", file, STRACTORY_WORKERS="not looked at") == (listen, None)
+
+
+def test_alternatives_from_one_place_are_left_to_the_command(ini: Callable[[str], str]) -> None:
+    listen = (Address("127.0.0.1", 9001),)
+    assert parse_either("--listen=9001", "--workers=2") == (listen, 2)
+    assert parse_either("-c", ini("[workers]\nlisten = 9001\nworkers = 2")) == (listen, 2)
 
 
 # Yes and no
@@ -327,6 +375,7 @@ def test_help_even_with_a_broken_file(
     assert "no TLS, 100% plain (default: no)\n" in text
     assert "--actor-ports on-demand|eager " in text
     assert "--workingDir path" in text
+    assert "of the actors (default: .; --workingDir is the same)\n" in text
     assert "[workers] section of the file" in text
 
 
@@ -375,6 +424,7 @@ def test_as_arguments_of_chosen_settings() -> None:
         (addresses, "9001 , a:9002", (Address("127.0.0.1", 9001), Address("a", 9002))),
         (seconds, "0", 0.0),
         (seconds, "1e-3", 0.001),
+        (seconds_from(1), "1", 1.0),
         (count, "0", 0),
         (count, "100000", 100000),
         (port_range, "9100-9199", range(9100, 9200)),
@@ -394,6 +444,7 @@ def test_types(type: Callable[[str], object], text: str, value: object) -> None:
     [
         (addresses, ["", "9001,", "9001,,9002", "9001 9002"]),
         (seconds, ["", "soon", "-1", "-0.1", "nan", "inf", "1s"]),
+        (seconds_from(1), ["0", "0.9", "nan", "inf"]),
         (count, ["", "-1", "1.0", "+1", "1_0", "x", "²"]),
         (yes_no, ["", "y", "2", "maybe"]),
         (port_range, ["", "9100", "9199-9100", "0-5", "1-65536", "-5", "5-", "a-b", "1-2-3"]),
@@ -467,15 +518,6 @@ def test_sample_of_the_pool_spells_out_the_defaults() -> None:
     assert values(sample) == values(parse("--listen=9001,9002,9003,9004", "--allow-public-actors=loopback"))
 
 
-def test_sample_of_the_registry() -> None:
-    parser = Parser("stractory", section="registry", description="")
-    parser.setting("listen", type=address, help="")
-    parser.setting("placement", type=choice("two-choices", "random"), help="")
-    parser.setting("key-file", type=path, help="")
-    parser.setting("log-level", help="")
-    parser.setting("insecure-plaintext", type=yes_no, help="")
-    parser.setting("heartbeat-timeout", type=seconds, help="")
-    settings = parser.parse(["--config", str(SAMPLES / "registry.ini")], {})
-    assert settings.listen == Address("127.0.0.1", 9000)
-    assert settings.placement == "two-choices"
-    assert settings.heartbeat_timeout == 15
+def test_sample_of_the_registry_spells_out_the_defaults() -> None:
+    sample = registry.make_parser().parse(["--config", str(SAMPLES / "registry.ini")], {})
+    assert values(sample) == values(registry.make_parser().parse([], {}))

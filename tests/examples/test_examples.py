@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from stractory.net import keys
 from tests.support.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,24 @@ def test_web_page(cluster: Cluster) -> None:
         assert "Hello from an actor" in page and f"Visit {visit} to /some/page" in page
 
 
+@pytest.mark.parametrize("key", ["", "a key"])
+@pytest.mark.parametrize("example", ["echo", "line_counter", "web_page"])
+def test_without_a_registry(example: str, key: str, tmp_path: Path) -> None:
+    key_file = tmp_path / "cluster.key"
+    if key:
+        keys.write_new(key_file)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / f"{example}.py")],
+        env={**os.environ, "STRACTORY_REGISTRY": nobody, "STRACTORY_KEY_FILE": str(key_file)},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert run.stderr.startswith(f"{example}: ") and (nobody if key else str(key_file)) in run.stderr
+
+
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The demo under way, with ``tmp_path`` as its temporary folder."""
@@ -76,7 +95,14 @@ def nothing_left(said: str, folder: Path) -> None:
 def test_demo(demo: subprocess.Popen[str], tmp_path: Path) -> None:
     said = demo.communicate()[0]
     assert demo.returncode == 0
-    for expected in ("green: hello Alex, Bob", "blue: hello Alex, Bob", "mr-echo said: Hello", "Done."):
+    for expected in (
+        "green: hello Alex, Bob",
+        "blue: hello Alex, Bob",
+        "mr-echo said: Hello",
+        "the answers are 1, 2",
+        "<h1>Hello from an actor</h1><p>Visit 1 to /</p>",
+        "Done.",
+    ):
         assert expected in said
     nothing_left(said, tmp_path)
 

@@ -7,7 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 import stractory
 from tests.support.actors import echo
@@ -29,34 +33,35 @@ def free_base() -> int:
     raise AssertionError("no free ports")
 
 
-def lay_out(folder: Path) -> int:
-    """A project in ``folder`` as supervisor sees it; returns the registry's port."""
+def lay_out(folder: Path, environment: Path) -> int:
+    """A project in ``folder`` as supervisor sees it, with a .venv; returns the registry's port."""
     base = free_base()
     shutil.copytree(ROOT / "etc", folder / "etc")
     (folder / "bin").symlink_to(ROOT / "bin")
-    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / ".venv").symlink_to(environment)
     for file in (folder / "etc").iterdir():
         file.write_text(re.sub(r"\b900(?=\d\b|%)", str(base), file.read_text()))
     return base * 10
 
 
-def states(folder: Path, environment: dict[str, str]) -> list[str]:
-    """The state of each program, as supervisorctl tells it over the unix socket."""
-    told = subprocess.run(
-        [sys.executable, "-m", "supervisor.supervisorctl", "-c", "etc/supervisord.conf", "status"],
+def control(folder: Path, environment: dict[str, str], command: str) -> list[str]:
+    """What supervisorctl says, over the unix socket."""
+    return subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisorctl", "-c", "etc/supervisord.conf", command],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
-    ).stdout
-    return [line.split()[1] for line in told.splitlines()]
+    ).stdout.splitlines()
 
 
-def test_supervisor_runs_the_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "a project"  # paths with a space work too
-    port = lay_out(folder)
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
-    environment["STRACTORY_KEY_FILE"] = str(tmp_path / "cluster.key")
+def states(folder: Path, environment: dict[str, str]) -> list[str]:
+    return [line.split()[1] for line in control(folder, environment, "status")]
+
+
+@contextmanager
+def supervised(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """The supervisor, while the block runs."""
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", "etc/supervisord.conf"],
         cwd=folder,
@@ -65,6 +70,25 @@ def test_supervisor_runs_the_whole(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
+        yield supervisor
+    finally:
+        if supervisor.poll() is None:
+            supervisor.terminate()
+            supervisor.wait(30)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """One that names no registry and no Python, with a key of the test's own."""
+    plain = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
+    plain.pop("VIRTUAL_ENV", None)
+    return {**plain, "STRACTORY_KEY_FILE": str(tmp_path / "cluster.key")}
+
+
+def test_supervisor_runs_the_whole(tmp_path: Path, environment: dict[str, str]) -> None:
+    folder = tmp_path / "a project"  # paths with a space work too
+    port = lay_out(folder, Path(sys.prefix))
+    with supervised(folder, environment) as supervisor:
         client = until(lambda: reach(port, tmp_path))
         until(lambda: len(client.workers()) == 4)
         until(lambda: states(folder, environment) == ["RUNNING"] * 5)
@@ -81,10 +105,22 @@ def test_supervisor_runs_the_whole(tmp_path: Path) -> None:
         supervisor.terminate()
         assert supervisor.wait(30) == 0
         assert not any(alive(pid) for pid in pids)
-    finally:
-        if supervisor.poll() is None:
-            supervisor.terminate()
-            supervisor.wait(30)
+
+
+def test_the_activated_environment_comes_before_the_projects_own(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    broken = tmp_path / "broken"
+    (broken / "bin").mkdir(parents=True)
+    (broken / "bin" / "python3").symlink_to("/bin/false")
+    port = lay_out(tmp_path / "project", broken)
+    environment["VIRTUAL_ENV"] = sys.prefix
+    with supervised(tmp_path / "project", environment) as supervisor:
+        client = until(lambda: reach(port, tmp_path))
+        until(lambda: len(client.workers()) == 4)
+        client.close()
+        assert control(tmp_path / "project", environment, "shutdown") == ["Shut down"]
+        assert supervisor.wait(30) == 0
 
 
 def reach(port: int, folder: Path) -> stractory.Client | None:

@@ -198,3 +198,55 @@ def test_wait_outlives_the_registry(cluster, strac):
         until(lambda: len(running(other)) == 2)
         other.create("late", echo)
         assert exchange(waiting.get(timeout=20)) == b"hello"
+
+
+@pytest.fixture
+def short_lease():
+    """A cluster whose registry gives a silent worker up after a second."""
+    with Cluster(workers=2, registry_arguments=["--heartbeat-timeout=1"]) as started:
+        yield started
+
+
+def test_a_worker_that_stood_still_for_too_long_comes_back(short_lease, tmp_path):
+    with short_lease.client() as strac:
+        infos = [
+            strac.create(f"a{number}", Leaver, options={"path": str(tmp_path / "a0")}) for number in range(9)
+        ]
+        still = strac.workers()[0]
+        theirs = [info for info in infos if info.worker == still.address]
+        os.kill(still.pid, signal.SIGSTOP)
+        try:
+            until(lambda: still.pid not in {worker.pid for worker in strac.workers()})
+            again = strac.create(theirs[0].name, echo)  # the name is free, and has a new life now
+        finally:
+            os.kill(still.pid, signal.SIGCONT)
+        until(lambda: len(running(strac)) == 2)
+        assert again.epoch > theirs[0].epoch
+        until((tmp_path / "a0").exists)  # the old copy was ended in order
+        found = {info.name: info for info in strac.list()}
+        assert found == {info.name: info for info in infos} | {again.name: again}
+        assert all(exchange(stream) == b"hello" for stream in strac.connect([info.name for info in infos]))
+
+
+def test_a_registry_that_stood_still_blames_nobody(short_lease):
+    with short_lease.client() as strac:
+        infos = [strac.create(f"a{number}", echo) for number in range(6)]
+        os.kill(short_lease.registry.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        until(lambda: time.monotonic() > began + 3)  # three leases
+        os.kill(short_lease.registry.pid, signal.SIGCONT)
+        assert strac.list() == infos
+        until(lambda: time.monotonic() > began + 6)
+        assert strac.list() == infos
+        assert len(running(strac)) == 2
+
+
+def test_names_are_unique_while_workers_come_back_to_a_new_registry(cluster, strac):
+    infos = [strac.create(f"a{number}", echo) for number in range(20)]
+    cluster.restart_registry()
+    for info in infos:
+        with pytest.raises(stractory.ActorExists) as caught:
+            strac.create(info.name, echo)
+        assert caught.value.details["epoch"] == info.epoch
+    until(lambda: len(running(strac)) == 2)
+    assert set(strac.list()) == set(infos)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,35 @@ def test_a_missing_key_is_made_once(tmp_path: Path) -> None:
 def test_a_missing_key_that_may_not_be_made(tmp_path: Path) -> None:
     with pytest.raises(AuthError, match="no key file at"):
         keys.load(tmp_path / "cluster.key")
+
+
+def test_the_default_is_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRACTORY_KEY_FILE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = tmp_path / ".config/stractory/cluster.key"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert keys.default_path() == own
+    monkeypatch.setenv("STRACTORY_KEY_FILE", "another.key")
+    assert keys.default_path() == Path("another.key")
+
+
+def test_a_home_that_is_not_the_users_own_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STRACTORY_KEY_FILE", raising=False)
+    monkeypatch.delenv("HOME")
+    by_database = keys.default_path()
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    assert keys.default_path() == by_database
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
+    assert tmp_path not in keys.default_path().parents
+
+
+def test_a_ring_knows_its_file_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert keys.load(Path("cluster.key"), create=True).path == tmp_path / "cluster.key"
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:

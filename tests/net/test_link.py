@@ -1,5 +1,6 @@
 """Streams and calls over a real link between two ends in this process."""
 
+import gc
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -187,6 +188,92 @@ def test_garbage_ends_the_link_only(pair: Pair) -> None:
     assert pair.far.failure is not None
 
 
+def test_a_stream_that_is_reset_right_after_it_got_room_ends_alone(pair: Pair) -> None:
+    """A client that closes what it has only partly read: credit and reset may come in one read."""
+    innocent = pair.open()
+
+    def fire(link: Link, stream: Stream, dial: Dial) -> None:
+        gevent.spawn(stream.sendall, bytes(1_000_000)).rawlink(lambda task: task.exception)
+
+    pair.serve = fire
+    for _ in range(20):
+        hose = pair.open()
+        while pair.far._session.output_size or not hose._chunks:
+            gevent.idle()
+        for _ in range(3):
+            hose.recv(100_000)
+        hose.close()
+    innocent.sendall(b"still here")
+    assert innocent.recv(100) == b"still here"
+    innocent.close()
+
+
+def test_a_stream_that_nobody_holds_any_more_is_given_up(pair: Pair) -> None:
+    served: list[Stream] = []
+    pair.serve = lambda link, stream, dial: served.append(stream)
+    kept, dropped = pair.open(), pair.open()
+    del dropped
+    gc.collect()
+    assert served[1].recv(1) == b""
+    assert not served[0].closed
+    assert pair.near._session.streams == 2  # the dropped one until the far end closes it too
+    served[1].close()
+    gevent.idle()
+    kept.sendall(b"x")
+    assert served[0].recv(1) == b"x"
+    assert pair.near._session.streams == pair.far._session.streams == 1
+
+
+def test_a_stream_that_is_closed_unanswered_makes_room_for_another(pair: Pair) -> None:
+    unanswered: list[Stream] = []
+    pair.far._serve = lambda link, stream, dial: unanswered.append(stream)
+    begun = [pair.near.open(Dial("actor", "x", 1), "x") for _ in range(256)]
+    waiting = gevent.spawn(pair.near.open, Dial("actor", "x", 1), "x")
+    gevent.idle()
+    assert not waiting.ready()
+    begun[0].abort()
+    assert waiting.get(timeout=5).id == begun[-1].id + 2
+
+
+def test_what_a_timed_out_send_goes_on_sending_is_what_it_was_given(pair: Pair) -> None:
+    served: list[Stream] = []
+    pair.serve = lambda link, stream, dial: served.append(stream)
+    stream = pair.open()
+    stream.settimeout(0.02)
+    data = bytearray(b"a" * 1_000_000)
+    with pytest.raises(TimeoutError):
+        stream.sendall(data)
+    data[:] = b"b" * len(data)
+    received = b""
+    while len(received) < len(data):
+        received += served[0].recv(100_000)
+    assert received == b"a" * len(data)
+
+
+def test_an_end_without_a_word_is_a_failure(pair: Pair) -> None:
+    stream = pair.open()
+    reasons: list[str] = []
+    pair.far.call_at_end(reasons.append)
+    pair.near._socket.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(LinkClosed):
+        stream.recv(1)
+    gevent.idle()
+    assert isinstance(pair.far.failure, LinkClosed)
+    pair.far.call_at_end(reasons.append)  # it is over already
+    assert reasons == ["the link to near end broke: it ended without a word"] * 2
+
+
+def test_reading_what_was_closed(pair: Pair) -> None:
+    stream = pair.open()
+    stream.sendall(b"hello")
+    assert stream.recv(1) == b"h"
+    stream.close()
+    with pytest.raises(OSError, match="closed"):
+        stream.recv(1)
+    with pytest.raises(ValueError, match="too small"):
+        pair.open().recv_into(bytearray(2), 3)
+
+
 class Methods:
     def add(self, a: int, b: int = 0) -> int:
         return a + b
@@ -197,6 +284,9 @@ class Methods:
     def leave(self) -> None:
         raise SystemExit(3)
 
+    def shout(self, size: int) -> None:
+        raise ValueError("a" * size + "\udcff")
+
     def hang(self) -> None:
         Event().wait()
 
@@ -204,7 +294,7 @@ class Methods:
         return print
 
     def methods(self) -> dict[str, Callable[..., Any]]:
-        return {name: getattr(self, name) for name in ("add", "fail", "leave", "hang", "function")}
+        return {name: getattr(self, name) for name in ("add", "fail", "shout", "leave", "hang", "function")}
 
 
 @pytest.fixture
@@ -237,6 +327,22 @@ def test_what_a_method_raises_comes_back(calls: Calls) -> None:
 def test_a_call_ends_in_time(calls: Calls) -> None:
     with pytest.raises(CallTimeout, match="hang"):
         calls.call("hang", call_timeout=0.02)
+
+
+def test_a_call_that_cannot_be_sent_ends_in_time(pair: Pair) -> None:
+    unread: list[Stream] = []
+    pair.serve = lambda link, stream, dial: unread.append(stream)
+    calls = Calls(pair.open())
+    with pytest.raises(CallTimeout, match="add"):
+        calls.call("add", bytes(5_000_000), call_timeout=0.05)
+
+
+def test_texts_of_errors_are_cut_to_what_can_travel(calls: Calls) -> None:
+    with pytest.raises(RemoteError) as caught:
+        calls.call("shout", 1_000_000)
+    assert len(caught.value.args[0]) < 70_000
+    with pytest.raises(RemoteError, match="udcff"):
+        calls.call("shout", 0)
 
 
 def test_a_call_ends_with_its_link(pair: Pair, calls: Calls) -> None:

@@ -22,10 +22,10 @@ class Model:
         self.wall = 1_000.0
 
     def worker(self, id: bytes, *lives: Life, runtime: str = PYTHON) -> Worker:
-        self.doomed = self.directory.register(
+        worker, self.doomed = self.directory.register(
             id, address=f"127.0.0.1:{id[0]}", pid=1, runtime=runtime, lives=lives, now=self.now
         )
-        return next(worker for worker in self.directory.workers() if worker.id == id)
+        return worker
 
     def reserve(self, name: str, runtime: str | None = PYTHON, replace: bool = False, create_id: bytes = b""):
         return self.directory.reserve(
@@ -123,9 +123,9 @@ def test_a_lost_worker_keeps_its_names_until_its_lease_ends(model: Model) -> Non
     assert model.directory.expired(model.now + 15.0) == []
     model.directory.beat(model.worker(b"2"), model.now + 15.5)
     assert model.directory.expired(model.now + 15.5) == [worker]
-    assert model.directory.bury(worker) == [actor]
+    assert model.directory.bury(worker, proved=True) == [actor]
     assert model.directory.find("room") is None
-    assert model.directory.bury(worker) == []
+    assert model.directory.bury(worker, proved=True) == []
 
 
 def test_a_worker_that_comes_back_has_its_actors_as_before(model: Model) -> None:
@@ -149,10 +149,11 @@ def test_an_actor_that_was_given_up_while_its_worker_was_away_does_not_come_back
     actor = model.create("room")
     model.directory.unlink(worker)
     model.directory.remove(actor, ended=False)
-    for _ in range(2):  # the order to end it may itself have been lost
-        model.worker(b"1", actor.life)
+    for lives in [[actor.life], [actor.life], []]:  # the order may have been lost; or it is still starting
+        model.worker(b"1", *lives)
         assert [doomed.epoch for doomed in model.doomed] == [actor.epoch]
         assert model.directory.find("room") is None
+    model.directory.ended(actor)
     model.worker(b"1")
     assert model.doomed == [] and worker.condemned == set()
     later = model.create("room")
@@ -173,8 +174,42 @@ def test_of_two_lives_of_a_name_the_later_stays(model: Model, order: tuple[int, 
 def test_a_buried_workers_pending_actor_cannot_be_confirmed(model: Model) -> None:
     worker = model.worker(b"1")
     pending = model.reserve("room").actor
-    model.directory.bury(worker)
+    model.directory.bury(worker, proved=True)
     assert not model.directory.confirm(pending)
+
+
+def test_a_worker_that_was_taken_for_dead_brings_back_what_nobody_took_meanwhile(model: Model) -> None:
+    worker = model.worker(b"1")
+    kept, taken, ended = model.create("kept"), model.create("taken"), model.create("ended")
+    starting = model.reserve("starting").actor
+    assert set(model.directory.bury(worker, proved=False)) == {kept, taken, ended, starting}
+    model.worker(b"2")
+    again = model.create("taken")
+    model.directory.remove(model.create("ended"))
+
+    lives = [actor.life for actor in (kept, taken, ended, starting)]
+    assert model.worker(b"1", *lives) is worker
+    assert {actor.name for actor in model.doomed} == {"taken", "ended", "starting"}
+    assert model.directory.lookup("kept").epoch == kept.epoch
+    assert model.directory.lookup("taken") is again
+    assert model.directory.find("ended") is None and model.directory.find("starting") is None
+
+
+def test_what_a_dead_worker_had_is_remembered_for_an_hour(model: Model) -> None:
+    worker = model.worker(b"1")
+    model.directory.bury(worker, proved=False)
+    model.directory.expired(model.now + 3599)
+    assert model.worker(b"1") is worker
+    model.directory.bury(worker, proved=False)
+    model.directory.expired(model.now + 3601)
+    assert model.worker(b"1") is not worker
+
+
+def test_a_lease_goes_on_for_as_long_as_the_registry_stood_still(model: Model) -> None:
+    worker = model.worker(b"1")
+    model.directory.extend_leases(100)
+    assert model.directory.expired(model.now + 115) == []
+    assert model.directory.expired(model.now + 115.5) == [worker]
 
 
 def test_patterns(model: Model) -> None:

@@ -204,7 +204,9 @@ def test_the_largest_array() -> None:
 
 
 def test_the_default_limit() -> None:
-    data = encode(Result(1, bytes(MESSAGE_LIMIT)))
+    with pytest.raises(ValueError, match=f"at most {MESSAGE_LIMIT}"):
+        encode(Result(1, bytes(MESSAGE_LIMIT)))
+    data = pack([1, 1, bytes(MESSAGE_LIMIT)])
     reader = MessageReader()
     assert reader.feed(data[: MESSAGE_LIMIT // 2]) == []
     with pytest.raises(ProtocolError, match=f"over the limit of {MESSAGE_LIMIT}"):

@@ -1,0 +1,103 @@
+"""What users pass in, looked at before anything is done with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from stractory.actors.definition import ActorDefinition
+from stractory.errors import ConfigError, InvalidName
+from stractory.net.address import Address, address
+
+NAME_LIMIT = 512
+"""Most bytes of UTF-8 a name may have."""
+
+_IF_EXISTS = ("error", "get", "replace")
+
+
+def check_name(name: Any) -> str:
+    """Raises InvalidName."""
+    try:
+        if isinstance(name, str) and 0 < len(name.encode()) <= NAME_LIMIT:
+            return name
+    except UnicodeEncodeError:  # half of a surrogate pair
+        pass
+    shown = repr(name)
+    shown = shown if len(shown) <= 80 else f"{shown[:80]}..."
+    raise InvalidName(f"names are str of at most {NAME_LIMIT} bytes of UTF-8, and not empty; not {shown}")
+
+
+def check_one_name(name: Any, method: str) -> str:
+    """Raises TypeError for anything but a str, and InvalidName."""
+    if not isinstance(name, str):
+        raise TypeError(f"{method}() takes one name, a str, not {name!r}; connect() takes several")
+    return check_name(name)
+
+
+def check_names(names: Any) -> list[str]:
+    """Raises TypeError and InvalidName."""
+    if isinstance(names, (bytes, bytearray)) or not isinstance(names, Iterable):
+        raise TypeError(f"connect() takes a name, an iterable of names or a compiled pattern, not {names!r}")
+    return [check_name(name) for name in names]
+
+
+def check_create(name: Any, actor: Any, if_exists: Any, public: Any) -> None:
+    """Raises TypeError, ValueError and InvalidName."""
+    if isinstance(name, ActorDefinition) or (callable(name) and isinstance(actor, str)):
+        raise TypeError("create() takes the name first and then the actor: create('name', actor)")
+    check_name(name)
+    if not (isinstance(actor, (ActorDefinition, str)) or callable(actor)):
+        raise TypeError(f"an actor is a function, an import path or stractory.stream(...), not {actor!r}")
+    if if_exists not in _IF_EXISTS:
+        raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
+    if not isinstance(public, bool):
+        raise TypeError(f"public is True or False, not {public!r}")
+
+
+def check_glob(pattern: Any) -> str:
+    """Raises TypeError."""
+    if not isinstance(pattern, str):
+        raise TypeError(
+            f"list() takes a shell-style pattern, a str, not {pattern!r}; connect() takes compiled patterns"
+        )
+    return pattern
+
+
+def check_timeout(timeout: Any, *, endless: bool = False) -> float | None:
+    """``endless``: whether None will do. Raises TypeError and ValueError."""
+    if not (timeout is None and endless):
+        _check_number(timeout, "timeout")
+        if not 0 <= timeout < math.inf:
+            raise ValueError(f"timeout is a number of seconds from 0 up, not {timeout!r}")
+    return timeout  # type: ignore[no-any-return]
+
+
+def check_idle_timeout(seconds: Any) -> float | None:
+    """Raises TypeError and ValueError."""
+    if seconds is not None:
+        _check_number(seconds, "idle_timeout")
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"idle_timeout is a number of seconds above 0, not {seconds!r}")
+    return seconds  # type: ignore[no-any-return]
+
+
+def _check_number(value: Any, argument: str) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{argument} is a number of seconds, not {value!r}")
+
+
+def registry_address(registry: Any) -> Address:
+    """Of an Address, "host:port", "port" or a port. Raises TypeError and ConfigError."""
+    if isinstance(registry, Address):
+        return registry
+    if not isinstance(registry, (str, int)) or isinstance(registry, bool):
+        raise TypeError(f'the address of a registry is "host:port" or a port, not {registry!r}')
+    return address(str(registry))
+
+
+def joined_address(host: str, port: Any) -> Address:
+    """Of a host and a port. Raises ConfigError."""
+    if not isinstance(host, str) or not host:
+        raise ConfigError(f"a host is a str, not {host!r}")
+    return address(str(Address(host, port)))

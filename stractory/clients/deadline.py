@@ -1,0 +1,56 @@
+"""How long a public call may take: one deadline for everything it does, told in the user's own number."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import gevent
+
+from stractory.errors import StractoryError
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a call may take unless told otherwise."""
+
+GRACE = 1.0
+"""Seconds that the client waits beyond what it tells the registry: an error from there says more."""
+
+
+class Deadline:
+    """``timeout`` is in seconds from now; None is for ever."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._at = None if timeout is None else time.monotonic() + timeout
+
+    def left(self, grace: float = 0.0) -> float | None:
+        """Seconds until then, not below 0."""
+        return None if self._at is None else max(0.0, self._at + grace - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.left() == 0.0
+
+    def told(self) -> float | None:
+        """What the registry is told: the very number of the user, unless much of it has gone by."""
+        left = self.left(GRACE / 2)
+        return self.timeout if left is None or self.timeout is None or left >= self.timeout else left
+
+    @contextmanager
+    def limit(
+        self, what: str, error: Callable[[str], StractoryError], grace: float = GRACE
+    ) -> Iterator[None]:
+        """Cut off what runs inside at the deadline and a little; raises ``error`` of "``what`` in 30 s"."""
+        with gevent.Timeout(self.left(grace)) as timer:
+            try:
+                yield
+            # Not an error until it is out here: inside, one that is an OSError would be caught as another's.
+            except gevent.Timeout as fired:
+                if fired is not timer:
+                    raise
+                raise error(self.spell(what)) from None
+
+    def spell(self, what: str) -> str:
+        """``what`` with "in 30 s" behind it."""
+        return what if self.timeout is None else f"{what} in {self.timeout:g} s"

@@ -1,0 +1,52 @@
+"""Definitions whose code was opened: each once, for as long as an actor here is made of it."""
+
+from __future__ import annotations
+
+import hashlib
+from weakref import WeakValueDictionary
+
+from gevent.event import Event
+
+from stractory.actors.code import load
+from stractory.wire.shipping import Definition
+
+
+class Loaded:
+    """A definition that can be started. What init was shipped in, perhaps megabytes, is not kept."""
+
+    __slots__ = ("__weakref__", "init", "kind", "options", "wrapper")
+
+    def __init__(self, packed: bytes) -> None:
+        definition = Definition.unpack(packed)
+        self.kind = definition.kind
+        self.init = load(definition.init)
+        self.wrapper = definition.wrapper
+        self.options = definition.options
+
+
+class Loader:
+    """Loads definitions. It holds none of them: their actors do."""
+
+    def __init__(self) -> None:
+        self._loaded: WeakValueDictionary[bytes, Loaded] = WeakValueDictionary()
+        self._loading: dict[bytes, Event] = {}
+
+    def load(self, packed: bytes) -> Loaded:
+        """The definition in ``packed``. Raises what opening its code does.
+
+        Loading may wait (for an import, or because of what the code does); who asks for the same meanwhile
+        waits with it, and tries again if it failed.
+        """
+        digest = hashlib.sha256(packed).digest()
+        while (loaded := self._loaded.get(digest)) is None:
+            if over := self._loading.get(digest):
+                over.wait()
+                continue
+            over = self._loading[digest] = Event()
+            try:
+                self._loaded[digest] = loaded = Loaded(packed)
+            finally:
+                del self._loading[digest]
+                over.set()
+            return loaded
+        return loaded

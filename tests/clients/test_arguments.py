@@ -1,0 +1,145 @@
+"""What users pass in is looked at before anything is sent: these clients have nobody to ask."""
+
+from __future__ import annotations
+
+import math
+import socket
+
+import pytest
+
+import stractory
+from stractory.wire.messages import MESSAGE_LIMIT
+from tests.support.actors import echo
+
+
+@pytest.fixture(scope="module")
+def strac():
+    """A client of nothing: whatever it asked would raise AuthError, for it has no key."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield stractory.client(f"127.0.0.1:{taken.getsockname()[1]}", key_file="/nowhere/cluster.key")
+
+
+WRONG_NAMES = ["", "n" * 513, "ü" * 257, "half \ud800"]
+
+
+@pytest.mark.parametrize("wrong", WRONG_NAMES, ids=["empty", "long", "long in UTF-8", "surrogate"])
+def test_wrong_names(strac, wrong):
+    for use in (strac.connect, strac.get, strac.wait, strac.destroy, strac.endpoint):
+        with pytest.raises(stractory.InvalidName, match="512 bytes of UTF-8"):
+            use(wrong)
+    with pytest.raises(stractory.InvalidName, match="512 bytes of UTF-8"):
+        strac.create(wrong, echo)
+    with pytest.raises(stractory.InvalidName, match="512 bytes of UTF-8"):
+        strac.connect(["good", wrong])
+
+
+@pytest.mark.parametrize("method", ["get", "wait", "destroy", "endpoint"])
+def test_one_name_at_a_time(strac, method):
+    with pytest.raises(TypeError, match=r"connect\(\) takes several"):
+        getattr(strac, method)(["a", "b"])
+
+
+def test_no_names_at_all(strac):
+    for wrong in (5, None, b"name"):
+        with pytest.raises(TypeError, match="a name, an iterable of names or a compiled pattern"):
+            strac.connect(wrong)
+    with pytest.raises(stractory.InvalidName):
+        strac.connect([5])
+    with pytest.raises(TypeError, match="compiled patterns"):
+        strac.list(5)
+
+
+def test_create_the_wrong_way_round(strac):
+    for actor in (echo, stractory.stream(echo)):
+        with pytest.raises(TypeError, match="the name first"):
+            strac.create(actor, "name")
+
+
+def test_create(strac):
+    with pytest.raises(ValueError, match="'error', 'get' or 'replace', not 'maybe'"):
+        strac.create("name", echo, if_exists="maybe")
+    with pytest.raises(TypeError, match="public is True or False, not 1"):
+        strac.create("name", echo, public=1)
+    with pytest.raises(TypeError, match="an actor is"):
+        strac.create("name", 5)
+    for wrong in ([("a", 1)], 0, "options"):
+        with pytest.raises(TypeError, match="options are a mapping"):
+            strac.create("name", echo, options=wrong)
+        with pytest.raises(TypeError, match="options are a mapping"):
+            stractory.stream(echo, options=wrong)
+    with pytest.raises(stractory.ActorNotShippable, match="half"):
+        strac.create("name", echo, options={"half \ud800": 1})
+
+
+@pytest.mark.parametrize("where", ["options", "defaults", "both", "code"])
+def test_too_large(strac, where):
+    size = MESSAGE_LIMIT // 2 + 1 if where == "both" else MESSAGE_LIMIT
+    data = bytes(size)
+
+    def large(options):
+        return lambda stream, address: stream.sendall(data)
+
+    actor = large if where == "code" else echo
+    options = {"data": data} if where in ("options", "both") else {}
+    defaults = {"data": data} if where in ("defaults", "both") else {}
+    with pytest.raises(stractory.ActorNotShippable, match=rf"[67]\d{{7}} bytes, and at most {2**26 - 2**16}"):
+        strac.create("name", stractory.stream(actor, options=defaults), options=options)
+
+
+@pytest.mark.parametrize("wrong", [-1, math.nan, math.inf])
+def test_times(strac, wrong):
+    for use in (
+        lambda: strac.create("name", echo, timeout=wrong),
+        lambda: strac.destroy("name", timeout=wrong),
+        lambda: strac.connect("name", timeout=wrong),
+        lambda: strac.get("name", timeout=wrong),
+        lambda: strac.wait("name", timeout=wrong),
+    ):
+        with pytest.raises(ValueError, match="timeout is a number of seconds from 0 up"):
+            use()
+    with pytest.raises(TypeError, match="timeout is a number of seconds"):
+        strac.get("name", timeout="1")
+    with pytest.raises(TypeError, match="timeout is a number of seconds"):
+        strac.create("name", echo, timeout=None)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan])
+def test_idle_timeout(wrong):
+    with pytest.raises(ValueError, match="idle_timeout is a number of seconds above 0"):
+        stractory.client("9000", idle_timeout=wrong)
+
+
+def test_events(strac):
+    with pytest.raises(TypeError, match="a function is called"):
+        strac.on("close", 5)
+
+
+def test_addresses():
+    for made in (
+        stractory.client(9000),
+        stractory.client("9000"),
+        stractory.client(port=9000),
+        stractory.client(host="127.0.0.1", port=9000),
+        stractory.Client("127.0.0.1:9000"),
+        stractory.Client(9000),
+    ):
+        assert repr(made) == "<stractory client of 127.0.0.1:9000>"
+    assert repr(stractory.client(host="::1")) == "<stractory client of [::1]:9000>"
+
+
+def test_wrong_addresses():
+    with pytest.raises(stractory.ConfigError, match="not both"):
+        stractory.client("a:1", port=2)
+    for wrong in ({"port": 65536}, {"port": "x"}, {"host": "a b"}, {"host": ""}, {"host": 5}):
+        with pytest.raises(stractory.ConfigError):
+            stractory.client(**wrong)
+    for make in (stractory.client, stractory.Client):
+        with pytest.raises(TypeError, match='"host:port" or a port'):
+            make(["127.0.0.1:9000"])
+        with pytest.raises(stractory.ConfigError):
+            make("nonsense")
+
+
+def test_dir_lists_the_public_names():
+    assert dir(stractory) == sorted(stractory.__all__)

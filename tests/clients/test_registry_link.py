@@ -1,0 +1,125 @@
+"""The client and registries that fail it: scripted ones, in this process."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent.event import Event
+
+import stractory
+from stractory.net import keys
+from stractory.net.address import address
+from stractory.net.calls import Calls
+from stractory.net.handshake import prove_to_client
+from stractory.net.keys import ROLES
+from stractory.net.link import Link
+from stractory.net.listener import Listener
+
+
+class Script:
+    """A registry whose ``list`` method does what a test wants with the link and the stream."""
+
+    def __init__(self, keys, listed):
+        self._keys = keys
+        self._listed = listed
+        self.accepts = True
+        self.calls = 0
+        self.links: list[Link] = []
+        self.listener = Listener(address("0"), self._handle, name="script")
+
+    def _handle(self, sock, peer):
+        prove_to_client(sock, "registry", self._keys, ROLES)
+        link = Link(sock, dialled=False, peer="client", serve=self._serve)
+        self.links.append(link)
+        link.run()
+
+    def _serve(self, link, stream, dial):
+        if not self.accepts:
+            self.kept = stream
+            return
+        link.accept_stream(stream)
+
+        def listed(pattern):
+            self.calls += 1
+            return self._listed(self, link, stream)
+
+        Calls(stream, {"list": listed})
+
+
+@pytest.fixture
+def play(tmp_path):
+    key_ring = keys.load(tmp_path / "cluster.key", create=True)
+    scripts = []
+
+    def begin(listed):
+        scripts.append(Script(key_ring, listed))
+        return scripts[-1], stractory.client(str(scripts[-1].listener.address), key_file=key_ring.path)
+
+    yield begin
+    for script in scripts:
+        script.listener.close()
+        for link in script.links:
+            link.close(linger=0)
+
+
+def test_a_registry_that_dies_of_every_call_is_called_twice(play):
+    script, strac = play(lambda script, link, stream: link.close(linger=0))
+    with strac, pytest.raises(stractory.RegistryUnavailable, match=r"went away during list\(\)"):
+        strac.list()
+    assert script.calls == 2
+
+
+def test_the_second_answer_counts(play):
+    def once(script, link, stream):
+        if script.calls == 1:
+            link.close(linger=0)
+        return []
+
+    script, strac = play(once)
+    with strac:
+        assert strac.list() == []
+    assert script.calls == 2
+
+
+def test_a_replaced_link_is_closed(play):
+    def once(script, link, stream):
+        if script.calls == 1:
+            stream.abort()
+        return []
+
+    script, strac = play(once)
+    with strac:
+        assert strac.list() == []
+        old, new = script.links
+        over = Event()
+        old.call_at_end(lambda reason: over.set())
+        assert over.wait(20)
+        assert new.ended is None
+
+
+def test_a_registry_that_takes_links_and_no_streams(play, monkeypatch):
+    monkeypatch.setattr("stractory.clients.registry.TIME_LIMIT", 0.2)
+    script, strac = play(None)
+    script.accepts = False
+    with strac, pytest.raises(stractory.RegistryUnavailable, match=str(script.listener.address)):
+        strac.wait("name")
+
+
+def test_close_ends_the_calls_that_wait(play):
+    asked = Event()
+
+    def never(script, link, stream):
+        asked.set()
+        Event().wait()
+
+    script, strac = play(never)
+
+    def ask():
+        with pytest.raises(stractory.RegistryUnavailable, match="was closed"):
+            strac.list()
+
+    asking = gevent.spawn(ask)
+    assert asked.wait(20)
+    strac.close()
+    asking.get(timeout=20)
+    assert script.calls == 1

@@ -1,0 +1,32 @@
+"""The registry's own settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stractory.commands.registry import make_parser
+
+
+def test_a_lease_that_is_too_short_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "registry.ini"
+    file.write_text("[registry]\n\nheartbeat-timeout = 0.5\n")
+    with pytest.raises(SystemExit) as exit:
+        make_parser().parse(["-c", str(file)], {})
+    assert exit.value.code == 2
+    assert capsys.readouterr().err == (
+        f"stractory: {file}:3: heartbeat-timeout: '0.5' is not a number of seconds, 1 or more\n"
+    )
+    assert make_parser().parse(["-c", str(file), "--heartbeat-timeout=1"], {}).heartbeat_timeout == 1
+
+
+def test_the_key_file_that_will_be_used_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STRACTORY_KEY_FILE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SystemExit):
+        make_parser().parse(["--print-config"], {})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("key-file")]
+    assert line.split() == ["key-file", str(tmp_path / ".config/stractory/cluster.key"), "default"]

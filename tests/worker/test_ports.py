@@ -1,0 +1,85 @@
+"""Actors' own ports, when the actor ends under a connection that is being proved."""
+
+from __future__ import annotations
+
+import logging
+
+import gevent
+import pytest
+
+from stractory.errors import StaleLocation
+from stractory.net import keys, sockets
+from stractory.net.handshake import prove_to_server
+from stractory.net.headers import receive_header
+from stractory.net.listener import Ports
+from stractory.net.sockets import SocketStream
+from stractory.wire.dialling import Dial, decode_answer, encode_dial
+from stractory.worker.actor import Actor
+from stractory.worker.loading import Loaded
+from stractory.worker.ports import ActorPorts
+from tests.worker.test_host import LIMIT, Room, life, packed
+
+
+@pytest.fixture
+def ring(tmp_path):
+    return keys.load(tmp_path / "cluster.key", create=True)
+
+
+@pytest.fixture
+def ports(ring):
+    return ActorPorts(Ports("127.0.0.1", None), ring, "loopback")
+
+
+def make(room, public=False):
+    told = life(1)._replace(public=public)
+    actor = Actor(told, Loaded(packed()), {"init": lambda context: room}, lambda: None)
+    actor.start()
+    return actor
+
+
+def test_an_actor_that_ends_between_proof_and_header_is_not_served(ports, ring):
+    actor = make(Room())
+    with SocketStream.over(sockets.connect(ports.open(actor))) as stream, gevent.Timeout(LIMIT):
+        prove_to_server(stream, "actor", ring.credential(keys.OPERATOR))
+        actor.end()
+        stream.sendall(encode_dial(Dial("actor", actor.life.name, actor.life.epoch)))
+        answer = receive_header(stream, decode_answer, StaleLocation("it ended without an answer"))
+        assert isinstance(answer, StaleLocation) and "not at this port" in str(answer)
+
+
+def test_a_public_port_takes_nobody_once_its_actor_has_ended(ports):
+    actor = make(Room(), public=True)
+    with SocketStream.over(sockets.connect(ports.open(actor))) as stream, gevent.Timeout(LIMIT):
+        actor.end()  # before the port's green thread has seen the connection
+        with pytest.raises(ConnectionResetError):
+            stream.recv(1)
+
+
+def test_a_port_is_closed_before_destroy_runs(ports):
+    room = Room()
+    room.gate.clear()
+    actor = make(room, public=True)
+    where = ports.open(actor)
+    ending = gevent.spawn(actor.end)
+    room.reached.wait()
+    with pytest.raises(ConnectionError):
+        sockets.connect(where)
+    room.gate.set()
+    ending.get(timeout=LIMIT)
+
+
+def test_an_actor_that_has_ended_gets_no_port(ports):
+    actor = make(Room())
+    actor.end()
+    with pytest.raises(StaleLocation):
+        ports.open(actor)
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_line_is_logged_for_a_public_port(ports, caplog, public):
+    caplog.set_level(logging.INFO)
+    actor = make(Room(), public)
+    where = ports.open(actor)
+    told = [f"actor 'room' is public at {where}"] if public else []
+    assert [record.getMessage() for record in caplog.records] == told
+    actor.end()

@@ -1,0 +1,42 @@
+"""The order in which a worker ends."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from stractory.errors import PlacementError
+from stractory.net import keys
+from stractory.net.address import address
+from stractory.worker import server
+from stractory.worker.pool import CLOSE_LIMIT
+from stractory.worker.server import WorkerServer
+from tests.worker.test_host import LIMIT, Room, life, packed
+
+
+@pytest.fixture
+def worker(tmp_path):
+    ring = keys.load(tmp_path / "cluster.key", create=True)
+    return WorkerServer(address("127.0.0.1:0"), address("127.0.0.1:1"), ring, make_client=lambda: None)
+
+
+def test_it_leaves_when_its_actors_have_ended(worker, monkeypatch):
+    room, goodbyes = Room(), []
+    monkeypatch.setattr(worker.membership, "leave", lambda: goodbyes.append(room.destroyed))
+    methods = worker._for_registry
+    options = {"init": lambda context: room}
+    methods["create"](list(life(1)), packed(), options)
+    room.gate.clear()
+    closing = gevent.spawn(worker.close)
+    room.reached.wait()
+    with pytest.raises(PlacementError, match="about to end"):
+        methods["create"](list(life(2, "late")), packed(), options)
+    assert not goodbyes
+    room.gate.set()
+    closing.get(timeout=LIMIT)
+    assert goodbyes == [1]
+
+
+def test_a_pool_waits_for_longer_than_a_worker_takes():
+    goodbye = 3.0
+    assert server.ACTORS_LIMIT + goodbye + server.LINKS_LIMIT < CLOSE_LIMIT
