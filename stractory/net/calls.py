@@ -63,6 +63,8 @@ class Calls:
         Raises what it raised there (an error of our tree as itself, others as RemoteError), UnknownMethod,
         CallTimeout after ``call_timeout`` seconds (None waits for ever), and what ended the stream.
         """
+        if call_timeout is not None:
+            call_timeout = max(0.0, call_timeout)  # the other side refuses less, and NaN, with all the stream
         self._last_id += 1
         id = self._last_id
         answer = self._waiting[id] = AsyncResult()

@@ -4,15 +4,14 @@ Pure: it knows no socket, clock or green thread. Time is an argument (``now``: s
 ``wall``: seconds since 1970), and what must be done elsewhere is returned.
 
 A name is PENDING from the moment it is promised to one creator until its worker has started it, then
-RUNNING. When the link to its worker ends without proof of death it is LOST: still taken, until the worker
+RUNNING. From the order to end it until its worker has ended it, it is ENDING: so long nobody else gets the
+name. When the link to its worker ends without proof of death it is LOST: still taken, until the worker
 comes back or its lease runs out. Every life of every name has an epoch above all before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from fnmatch import translate
 from random import Random
 from re import compile as compile_pattern
@@ -20,7 +19,8 @@ from typing import Any, NamedTuple
 
 from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
 from stractory.registry.placement import less_loaded_of_two
-from stractory.wire.life import Life
+from stractory.registry.records import UNSETTLED, Actor, State, Worker
+from stractory.wire.life import Life, Phase, Report
 
 NAME_LIMIT = 512
 """Most bytes of UTF-8 a name may have."""
@@ -28,60 +28,8 @@ NAME_LIMIT = 512
 AWAY_LIMIT = 3600.0
 """Seconds for which it is remembered what a worker had that was given up without proof of its death."""
 
-
-class State(str, Enum):
-    """Of an actor, and (but for PENDING) of a worker."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    LOST = "lost"
-
-
-@dataclass(slots=True, eq=False)
-class Actor:
-    """One life of a name, and where it is."""
-
-    life: Life
-    worker: Worker
-    state: State = State.PENDING
-
-    @property
-    def name(self) -> str:
-        return self.life.name
-
-    @property
-    def epoch(self) -> int:
-        return self.life.epoch
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One worker process. ``id`` is random, made anew by each process; an address is used again.
-
-    ``condemned``: lives given up while it could not be told to end them; it may still report them.
-    ``abandoned``: what it had when its lease ran out, each taken back if it is the last of its name.
-    """
-
-    id: bytes
-    address: str
-    pid: int
-    runtime: str
-    last_beat: float
-    state: State = State.RUNNING
-    actors: dict[str, Actor] = field(default_factory=dict)
-    condemned: set[Life] = field(default_factory=set)
-    abandoned: dict[str, Life] = field(default_factory=dict)
-
-    @property
-    def load(self) -> int:
-        return len(self.actors)
-
-
-class Reservation(NamedTuple):
-    """A name is promised: start ``actor`` on its worker, after ending ``replaced`` on its own."""
-
-    actor: Actor
-    replaced: Actor | None
+_DOING = {State.PENDING: "created", State.ENDING: "ended"}
+_STATES = {Phase.STARTING: State.PENDING, Phase.RUNNING: State.RUNNING, Phase.ENDING: State.ENDING}
 
 
 class Registration(NamedTuple):
@@ -138,50 +86,50 @@ class Directory:
         runtime: str | None,
         create_id: bytes,
         wall: float,
-        replace: bool = False,
         public: bool = False,
         wrapped: bool = False,
-    ) -> Reservation:
+    ) -> Actor:
         """Promise ``name`` to one creator and pick its worker.
 
-        Raises InvalidName, ActorExists, NoWorkers or NoCompatibleWorker; nothing has changed then. With
-        ``replace`` a running actor gives way; a pending one never does.
+        Raises InvalidName, ActorExists, NoWorkers or NoCompatibleWorker; nothing has changed then.
         """
-        replaced = self._actors.get(check_name(name))
-        if replaced is not None and not (replace and replaced.state is not State.PENDING):
-            state = "being created" if replaced.state is State.PENDING else "taken"
-            raise ActorExists(f"the name {name!r} is {state}", epoch=replaced.epoch)
+        if (known := self._actors.get(check_name(name))) is not None:
+            spelled = f"being {_DOING[known.state]}" if known.state in UNSETTLED else "taken"
+            raise ActorExists(f"the name {name!r} is {spelled}", epoch=known.epoch)
         worker = self._pick_worker(runtime)
-        if replaced is not None:
-            self._drop(replaced)
-        for away in self._away.values():
-            if life := away.abandoned.pop(name, None):
-                away.condemned.add(life)
         self._last_epoch = max(self._last_epoch + 1, int(wall * 1_000_000))
         actor = Actor(Life(name, kind, self._last_epoch, wall, create_id, public, wrapped), worker)
         self._add(actor)
-        return Reservation(actor, replaced)
+        return actor
 
     def confirm(self, actor: Actor) -> bool:
-        """The worker has started it. False when it was lost meanwhile."""
-        if self._actors.get(actor.name) is not actor:
+        """The worker has started it. False when it is to end, or was lost meanwhile."""
+        if self._actors.get(actor.name) is not actor or actor.state is State.ENDING:
             return False
         actor.state = State.RUNNING
+        for away in self._away.values():  # what had the name before does not come back any more
+            if life := away.abandoned.pop(actor.name, None):
+                away.condemned.add(life)
         return True
 
-    def remove(self, actor: Actor, *, ended: bool = True) -> None:
-        """Its name is free, unless another has it already.
+    def begin_end(self, actor: Actor) -> bool:
+        """It is to end, and holds its name until it has. False when that is so, or it is not there."""
+        if self._actors.get(actor.name) is not actor or actor.state is State.ENDING:
+            return False
+        actor.state = State.ENDING
+        return True
 
-        Where it is not known to have ended (or never to have started) it is ended when its worker comes back.
-        """
-        if not ended:
-            actor.worker.condemned.add(actor.life)
+    def ended(self, actor: Actor) -> None:
+        """Its worker does not have it any more, or never had: its name is free, unless it is another's."""
+        actor.worker.condemned.discard(actor.life)
         if self._actors.get(actor.name) is actor:
             self._drop(actor)
 
-    def ended(self, actor: Actor) -> None:
-        """Its worker has ended what was given up."""
-        actor.worker.condemned.discard(actor.life)
+    def give_up(self, actor: Actor) -> None:
+        """Free its name though its worker is out of reach; it is ended when that comes back."""
+        actor.worker.condemned.add(actor.life)
+        if self._actors.get(actor.name) is actor:
+            self._drop(actor)
 
     def find(self, name: str) -> Actor | None:
         """The actor of this name in any state, or None."""
@@ -190,7 +138,7 @@ class Directory:
     def lookup(self, name: str) -> Actor:
         """The actor of this name, running or lost. Raises ActorNotFound."""
         actor = self._actors.get(name)
-        if actor is None or actor.state is State.PENDING:
+        if actor is None or actor.state in UNSETTLED:
             raise ActorNotFound(f"no actor is named {name!r}")
         return actor
 
@@ -207,7 +155,7 @@ class Directory:
         return self._workers.values()
 
     def register(
-        self, id: bytes, *, address: str, pid: int, runtime: str, lives: Iterable[Life], now: float
+        self, id: bytes, *, address: str, pid: int, runtime: str, reports: Iterable[Report], now: float
     ) -> Registration:
         """A worker came, or came back, with these actors; some may be copies that must be ended.
 
@@ -221,31 +169,41 @@ class Directory:
         self._candidates.clear()
         before = dict(worker.actors)
         doomed = []
-        for life in lives:
-            before.pop(life.name, None)
-            if loser := self._adopt(worker, life):
+        for report in reports:
+            before.pop(report.life.name, None)
+            if loser := self._adopt(worker, report):
                 doomed.append(loser)
         for actor in before.values():
-            if actor.state is not State.PENDING:
-                self._drop(actor)
+            self._drop(actor)
+            if actor.state is State.PENDING:  # the order to start it may still be on its way
+                worker.condemned.add(actor.life)
         told = {actor.life for actor in doomed}
-        doomed += [Actor(life, worker) for life in worker.condemned - told]  # it may still be starting them
+        doomed += [Actor(life, worker) for life in worker.condemned - told]
         return Registration(worker, doomed)
 
-    def _adopt(self, worker: Worker, life: Life) -> Actor | None:
+    def _adopt(self, worker: Worker, report: Report) -> Actor | None:
         """Take what a worker reports as true, if it is the latest life of its name; returns the loser."""
+        life, phase = report
         self._last_epoch = max(self._last_epoch, life.epoch)
         known = self._actors.get(life.name)
         if known is not None and known.worker is worker and known.epoch == life.epoch:
-            known.state = State.RUNNING
+            if known.state is State.ENDING and phase is not Phase.ENDING:
+                return known  # the order to end it did not arrive
+            known.state = _STATES[phase]
             return None
-        reported = Actor(life, worker, State.RUNNING)
+        reported = Actor(life, worker, _STATES[phase])
         if life in worker.condemned or (known is not None and known.epoch >= life.epoch):
             return reported
         if known is not None:
             self._drop(known)
         self._add(reported)
         return known
+
+    def leave(self, worker: Worker) -> None:
+        """It is about to end: nothing new comes to it, and what it has it has until it says goodbye."""
+        if worker.state is State.RUNNING:
+            worker.state = State.LEAVING
+            self._candidates.clear()
 
     def beat(self, worker: Worker, now: float) -> None:
         """A sign of life."""
@@ -268,8 +226,8 @@ class Directory:
         for actor in gone:
             self._drop(actor)
         if not proved:
-            worker.abandoned = {actor.name: actor.life for actor in gone if actor.state is not State.PENDING}
-            worker.condemned |= {actor.life for actor in gone if actor.state is State.PENDING}
+            worker.abandoned = {actor.name: actor.life for actor in gone if actor.state not in UNSETTLED}
+            worker.condemned |= {actor.life for actor in gone if actor.state in UNSETTLED}
             self._away[worker.id] = worker
         return gone
 

@@ -19,11 +19,12 @@ from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.process import Process
 from stractory.net.stream import Stream
-from stractory.registry.directory import Worker
-from stractory.registry.service import Node, Registry
+from stractory.registry.orders import Node
+from stractory.registry.records import Worker
+from stractory.registry.service import Registry
 from stractory.wire.dialling import Dial
 from stractory.wire.info import ActorInfo
-from stractory.wire.life import Life
+from stractory.wire.life import Report
 
 log = logging.getLogger(__name__)
 
@@ -114,17 +115,20 @@ class NodeMethods:
         self._registry = registry
         self._link = link
         self._worker: Worker | None = None
-        self.methods: Methods = {"register": self._register, "beat": self._beat, "goodbye": self._goodbye}
+        self.methods: Methods = {"register": self._register}
+        for method in (registry.beat, registry.started, registry.ended, registry.leaving, registry.goodbye):
+            self.methods[method.__name__] = partial(self._about_itself, method)
 
     def _register(
-        self, id: bytes, address: str, process: list[Any], runtime: str, lives: list[list[Any]]
+        self, id: bytes, address: str, process: list[Any], runtime: str, reports: list[Any]
     ) -> float:
         """Returns the lease: how many seconds without a sign of life end it."""
         stream = self._link.open(Dial("worker"), label=f"worker {address}")
         stream.wait_accepted()
         node = Node(Calls(stream), Process(*process), self._disconnect)
         stream.call_at_end(lambda error: self._disconnect())  # a worker that cannot be told anything is none
-        worker = self._registry.register(node, id, address, runtime, [Life.from_wire(life) for life in lives])
+        told = [Report.from_wire(report) for report in reports]
+        worker = self._registry.register(node, id, address, runtime, told)
         self._worker = worker
         self._link.call_at_end(lambda reason: _spawn(self._registry.link_ended, worker, node))
         return self._registry.lease
@@ -132,13 +136,9 @@ class NodeMethods:
     def _disconnect(self) -> None:
         _spawn(self._link.close)
 
-    def _beat(self) -> None:
+    def _about_itself(self, method: Callable[..., None], *args: Any) -> None:
         if self._worker is not None:
-            self._registry.beat(self._worker)
-
-    def _goodbye(self) -> None:
-        if self._worker is not None:
-            self._registry.goodbye(self._worker)
+            method(self._worker, *args)
 
 
 def _spawn(function: Callable[..., None], *args: Any) -> None:

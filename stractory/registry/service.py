@@ -9,27 +9,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
+from typing import Any
 
 import gevent
 from gevent.event import Event
 
-from stractory.errors import ActorLost, ActorNotFound, CallError, CallTimeout, LinkError
-from stractory.net.calls import Calls
-from stractory.net.process import Process, is_gone
-from stractory.registry.directory import Actor, Directory, State, Worker, check_name
+from stractory.errors import ActorNotFound, CallTimeout
+from stractory.net.process import is_gone
+from stractory.registry.changes import Changes, left
+from stractory.registry.directory import Directory, check_name
+from stractory.registry.orders import Node, Orders
+from stractory.registry.records import UNSETTLED, Actor, Worker
 from stractory.wire.info import ActorInfo, WorkerInfo
-from stractory.wire.life import Life
+from stractory.wire.life import Report
 from stractory.wire.shipping import Definition
 
 log = logging.getLogger(__name__)
 
 DEATH_CHECKS = (0.0, 0.05, 0.2, 0.75, 2.0)
 """Seconds between looks at a process whose link ended: sockets close a little before a process is gone."""
-
-END_LIMIT = 15.0
-"""Seconds that a worker has to end an actor, whose destroy() may take ten of them."""
 
 SETTLING = 1.5
 """Seconds after its start in which a registry does not judge names it does not know.
@@ -38,21 +36,13 @@ Workers of a registry before it try every half a second to reach it, and bring t
 """
 
 
-class Node(NamedTuple):
-    """A worker's link, as the registry uses it. ``disconnect`` ends it: the worker will register anew."""
-
-    calls: Calls
-    process: Process
-    disconnect: Callable[[], None]
-
-
 class Registry:
     """Places actors, remembers where they are, and notices when workers go. Never in the data path."""
 
     def __init__(self, directory: Directory, settling: float = SETTLING) -> None:
         self._directory = directory
-        self._nodes: dict[bytes, Node] = {}
-        self._changed: WeakValueDictionary[str, Event] = WeakValueDictionary()  # of names somebody waits for
+        self._changes = Changes()
+        self._orders = Orders(directory, self._changes)
         self._settled = Event()
         gevent.spawn_later(settling, self._settled.set)
 
@@ -75,8 +65,8 @@ class Registry:
     ) -> ActorInfo:
         """Start an actor on a worker; returns where it is.
 
-        ``if_exists``: "error" raises ActorExists at once, "get" returns (waiting for a creation under way)
-        the one there is, "replace" ends it first, waiting likewise. A repeated ``create_id`` is the same
+        ``if_exists``: "error" raises ActorExists at once, "get" returns the one there is, "replace" ends it
+        first. Both wait for one that is being created or ended. A repeated ``create_id`` is the same
         creation.
         """
         check_name(name)
@@ -85,56 +75,42 @@ class Registry:
         deadline = time.monotonic() + timeout
         definition = Definition.unpack(packed)
         self._settle([name], timeout)
-        while (known := self._directory.find(name)) is not None:
-            wanted = if_exists == "get" or known.life.create_id == create_id
-            if known.state is State.PENDING and (wanted or if_exists == "replace"):
-                self._await_change(name, deadline - time.monotonic())
-            elif wanted:
-                return _info(known)
-            else:
-                break
-        actor, replaced = self._directory.reserve(
-            name,
-            kind=definition.kind,
-            runtime=definition.init.runtime,
-            create_id=create_id,
-            wall=time.time(),
-            replace=if_exists == "replace",
-            public=public,
-            wrapped=definition.wrapper is not None,
-        )
-        if replaced is not None and not self._end(replaced, deadline - time.monotonic()):
-            self._directory.remove(actor)
-            self._notify(name)
-            raise CallTimeout(f"the {name!r} that was to be replaced did not end in {timeout:g} s")
-        if self._directory.find(name) is not actor:
-            raise ActorLost(f"{name!r} was destroyed, or its worker left, before it was started")
-        self._start(actor, packed, options, deadline - time.monotonic())
-        return _info(actor)
+        while True:
+            if found := self._make_room(name, if_exists, create_id, deadline):
+                return _info(found)
+            if not left(deadline):
+                raise CallTimeout(f"no time was left to start {name!r}")
+            actor = self._directory.reserve(
+                name,
+                kind=definition.kind,
+                runtime=definition.init.runtime,
+                create_id=create_id,
+                wall=time.time(),
+                public=public,
+                wrapped=definition.wrapper is not None,
+            )
+            if self._orders.start(actor, packed, options, deadline):
+                return _info(actor)
 
-    def _start(self, actor: Actor, packed: bytes, options: dict[str, Any], timeout: float) -> None:
-        calls = self._nodes[actor.worker.id].calls
-        try:
-            calls.call("create", actor.life, packed, options, call_timeout=timeout)
-        except BaseException as error:
-            # Over a link that is well, an error is the worker's answer: nothing runs there.
-            answered = isinstance(error, Exception) and not isinstance(error, CallTimeout)
-            answered = answered and not calls.stream.closed
-            self._directory.remove(actor, ended=answered)
-            self._notify(actor.name)
-            if not answered:
-                self._end_copy(actor)
-            if calls.stream.closed and isinstance(error, LinkError):
-                raise ActorLost(
-                    f"worker {actor.worker.address} went away while starting {actor.name!r}"
-                ) from None
-            if isinstance(error, CallTimeout):
-                raise CallTimeout(f"the init of {actor.name!r} did not return in time") from None
-            raise
-        if not self._directory.confirm(actor):
-            self._end_copy(actor)
-            raise ActorLost(f"{actor.name!r} was destroyed, or its worker given up, while it was started")
-        self._notify(actor.name)
+    def _make_room(self, name: str, if_exists: str, create_id: bytes, deadline: float) -> Actor | None:
+        """The actor that create() is to return; None when the name is free, or taken and that is an error."""
+        while (known := self._directory.find(name)) is not None:
+            own = known.life.create_id == create_id
+            if if_exists == "error" and not own:
+                return None
+            if known.state in UNSETTLED:
+                try:
+                    self._changes.wait(name, deadline, f"{name!r} was still {known.state.value}")
+                except CallTimeout:
+                    if own:  # a registry before this one gave the order, and nobody else gives it up
+                        self._orders.begin_end(known)
+                    raise
+            elif own or if_exists == "get":
+                return known
+            else:
+                late = f"the {name!r} that was to be replaced did not end in time"
+                self._orders.end(known, deadline, late)
+        return None
 
     def destroy(self, name: str, timeout: float) -> None:
         """End an actor, also one that is being started; returns when its destroy() has run.
@@ -142,31 +118,13 @@ class Registry:
         Where its worker is out of reach it returns too: the actor is ended when the worker comes back.
         Raises ActorNotFound, and CallTimeout when destroy() takes longer; it goes on.
         """
+        deadline = time.monotonic() + timeout
         self._settle([name], timeout)
         actor = self._directory.find(name)
         if actor is None:
             raise ActorNotFound(f"no actor is named {name!r}")
-        if not self._end(actor, timeout):
-            raise CallTimeout(f"the destroy() of {name!r} did not return in {timeout:g} s; it goes on")
-
-    def _end(self, actor: Actor, timeout: float) -> bool:
-        """Have its worker end it, then free its name; whether in time. It is done in any case."""
-        ending = gevent.spawn(self._end_in_order, actor)
-        ending.join(timeout)
-        return ending.ready()
-
-    def _end_in_order(self, actor: Actor) -> None:
-        node = self._nodes.get(actor.worker.id)
-        ended = False
-        try:
-            if node is not None and actor.state is not State.LOST:
-                node.calls.call("destroy", actor.name, actor.epoch, call_timeout=END_LIMIT)
-                ended = True
-        except (CallError, LinkError) as error:
-            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
-        finally:
-            self._directory.remove(actor, ended=ended)
-            self._notify(actor.name)
+        late = f"the destroy() of {name!r} did not return in {timeout:g} s; it goes on"
+        self._orders.end(actor, deadline, late)
 
     def lookup(self, names: list[str]) -> list[ActorInfo | None]:
         """Where each name is, None where there is no such actor."""
@@ -186,7 +144,7 @@ class Registry:
             try:
                 return _info(self._directory.lookup(name))
             except ActorNotFound:
-                self._await_change(name, None if deadline is None else deadline - time.monotonic())
+                self._changes.wait(name, deadline, f"{name!r} was not there in time")
         raise ActorNotFound(f"nobody waits for {name!r} any more")
 
     def list_actors(self, pattern: str) -> list[ActorInfo]:
@@ -208,16 +166,16 @@ class Registry:
         id: bytes,
         address: str,
         runtime: str,
-        lives: list[Life],
+        reports: list[Report],
     ) -> Worker:
         """A worker came, or came back, and serves ``create`` and ``destroy`` over ``node.calls``."""
-        if before := self._nodes.get(id):
+        if before := self._orders.nodes.get(id):
             before.disconnect()
         pid = node.process.pid
         worker, doomed = self._directory.register(
-            id, address=address, pid=pid, runtime=runtime, lives=lives, now=time.monotonic()
+            id, address=address, pid=pid, runtime=runtime, reports=reports, now=time.monotonic()
         )
-        self._nodes[id] = node
+        self._orders.nodes[id] = node
         log.info("worker %s (pid %d, %s) registered with %d actors", address, pid, runtime, worker.load)
         for actor in doomed:
             log.warning(
@@ -225,10 +183,23 @@ class Registry:
                 actor.name,
                 actor.worker.address,
             )
-            self._end_copy(actor)
-        for life in lives:
-            self._notify(life.name)
+            self._orders.end_there(actor)
+        self._changes.notify_all()  # names came, and names went
         return worker
+
+    def started(self, worker: Worker, name: str, epoch: int) -> None:
+        """What a worker reported as starting runs. Who ordered it may have asked another registry."""
+        if (actor := worker.find(name, epoch)) and self._directory.confirm(actor):
+            self._changes.notify(name)
+
+    def ended(self, worker: Worker, name: str, epoch: int) -> None:
+        """What a worker reported as starting or ending is not there any more."""
+        if actor := worker.find(name, epoch):
+            self._orders.ended(actor)
+
+    def leaving(self, worker: Worker) -> None:
+        """A worker is about to end its actors and say goodbye: it gets no new ones."""
+        self._directory.leave(worker)
 
     def beat(self, worker: Worker) -> None:
         """A worker's sign of life."""
@@ -241,12 +212,12 @@ class Registry:
 
     def link_ended(self, worker: Worker, node: Node) -> None:
         """A worker's link is gone: it is dead if its process is, else lost until its lease runs out."""
-        if self._nodes.get(worker.id) is not node:
+        if self._orders.nodes.get(worker.id) is not node:
             return  # it said goodbye, was given up, or came back by another link
         self._directory.unlink(worker)
         for delay in DEATH_CHECKS:
             gevent.sleep(delay)
-            if self._nodes.get(worker.id) is not node:
+            if self._orders.nodes.get(worker.id) is not node:
                 return
             if is_gone(node.process):
                 log.warning("worker %s (pid %d) died with %d actors", worker.address, worker.pid, worker.load)
@@ -277,42 +248,15 @@ class Registry:
             self._settled.wait(timeout)
 
     def _bury(self, worker: Worker, *, proved: bool) -> None:
-        gone = self._directory.bury(worker, proved=proved)
-        node = self._nodes.pop(worker.id, None)
+        self._directory.bury(worker, proved=proved)
+        node = self._orders.nodes.pop(worker.id, None)
         if node is not None:
             node.disconnect()
-        for actor in gone:
-            self._notify(actor.name)
-
-    def _end_copy(self, actor: Actor) -> None:
-        """Have a copy that is not the name's any more ended, as soon as its worker can be reached."""
-        if node := self._nodes.get(actor.worker.id):
-            gevent.spawn(self._end_over, node, actor)
-
-    def _end_over(self, node: Node, actor: Actor) -> None:
-        try:
-            node.calls.call("destroy", actor.name, actor.epoch, call_timeout=END_LIMIT)
-        except (CallError, LinkError) as error:
-            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
-        else:
-            self._directory.ended(actor)
-
-    def _notify(self, name: str) -> None:
-        if event := self._changed.pop(name, None):
-            event.set()
-
-    def _await_change(self, name: str, timeout: float | None) -> None:
-        event = self._changed.get(name)
-        if event is None:
-            event = self._changed[name] = Event()
-        if not event.wait(timeout) and timeout is not None:
-            raise CallTimeout(f"{name!r} was not there in time")
+        self._changes.notify_all()
 
     def wake_waiters(self) -> None:
         """Let every wait() look again, at whether it is cancelled too."""
-        for event in list(self._changed.values()):
-            event.set()
-        self._changed.clear()
+        self._changes.notify_all()
 
 
 def _info(actor: Actor) -> ActorInfo:

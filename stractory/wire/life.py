@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError
@@ -25,3 +26,29 @@ class Life(NamedTuple):
             case [str(), str(), int(), float(), bytes(), bool(), bool()]:
                 return cls(*fields)
         raise ProtocolError("malformed life of an actor")
+
+
+class Phase(str, Enum):
+    """How far a life has got on its worker."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
+
+
+_PHASES = frozenset(phase.value for phase in Phase)
+
+
+class Report(NamedTuple):
+    """What a worker tells a registry of a life it has. Of one that is over there is none."""
+
+    life: Life
+    phase: Phase
+
+    @classmethod
+    def from_wire(cls, fields: Any) -> Report:
+        """Raises ProtocolError."""
+        match fields:
+            case [life, str() as phase] if phase in _PHASES:
+                return cls(Life.from_wire(life), Phase(phase))
+        raise ProtocolError("malformed report of an actor")

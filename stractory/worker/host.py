@@ -1,6 +1,6 @@
 """The actors of this process, by name: started, found, ended. Knows no network.
 
-An entry goes through its states in one direction. What takes time in a state is done by a green thread of the
+An entry goes through its phases in one direction. What takes time in a phase is done by a green thread of the
 entry's own, so that whoever asks for the same again waits for that one.
 """
 
@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any, TypeAlias
 
 import gevent
 
 from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
-from stractory.wire.life import Life
+from stractory.wire.life import Life, Phase, Report
 from stractory.worker.actor import STOP_LIMIT, Actor
 from stractory.worker.loading import Loader
 
@@ -24,26 +23,18 @@ log = logging.getLogger(__name__)
 Task: TypeAlias = "gevent.Greenlet[..., Any]"
 
 
-class State(Enum):
-    """Of a life of a name, on this worker."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    ENDING = "ending"
-
-
 class Entry:
     """One life of a name. ``task`` starts or ends it; ``before`` is an older life that has to end first.
 
     ``actor`` is there as soon as its init has returned.
     """
 
-    __slots__ = ("actor", "before", "life", "state", "task")
+    __slots__ = ("actor", "before", "life", "phase", "task")
 
     def __init__(self, life: Life, before: Entry | None) -> None:
         self.life = life
         self.before = before
-        self.state = State.STARTING
+        self.phase = Phase.STARTING
         self.actor: Actor | None = None
         self.task: Task | None = None
 
@@ -57,14 +48,22 @@ class Host:
         self._entries: dict[str, Entry] = {}
         self._closing = False
 
-    def lives(self) -> list[Life]:
-        """Every actor that runs here, for the registry."""
-        return [entry.life for entry in self._entries.values() if entry.state is State.RUNNING]
+    def reports(self) -> list[Report]:
+        """Every life here, for the registry: the latest of each name."""
+        return [Report(entry.life, entry.phase) for entry in self._entries.values()]
+
+    def outcome(self, life: Life) -> bool:
+        """Wait while it starts or ends; whether it runs then."""
+        entry = self._find(life.name, life.epoch)
+        for phase in (Phase.STARTING, Phase.ENDING):  # a start may turn into an end
+            if entry is not None and entry.phase is phase and entry.task is not None:
+                entry.task.join()
+        return entry is not None and entry.phase is Phase.RUNNING
 
     def find(self, name: str, epoch: int) -> Actor:
         """Raises StaleLocation unless this very life of the name runs here."""
         entry = self._entries.get(name)
-        if entry is None or entry.actor is None or (entry.state, entry.life.epoch) != (State.RUNNING, epoch):
+        if entry is None or entry.actor is None or (entry.phase, entry.life.epoch) != (Phase.RUNNING, epoch):
             raise StaleLocation(f"{name!r} with the epoch {epoch} is not on this worker")
         return entry.actor
 
@@ -83,11 +82,11 @@ class Host:
             raise StaleLocation(f"{life.name!r} has a later life than the epoch {life.epoch}")
         if entry is None or entry.life.epoch < life.epoch:
             entry = self._begin(life, packed, options, before=entry)
-        if entry.state is State.STARTING and entry.task is not None:
+        if entry.phase is Phase.STARTING and entry.task is not None:
             failure = entry.task.get()
             if isinstance(failure, ActorStartFailed):
                 raise failure
-        if entry.state is not State.RUNNING or entry.actor is None:
+        if entry.phase is not Phase.RUNNING or entry.actor is None:
             raise StaleLocation(f"{life.name!r} was ended before it could be used")
         return entry.actor
 
@@ -105,13 +104,13 @@ class Host:
             actor = Actor(entry.life, self._loader.load(packed), options, self._make_client)
             actor.start()
         except BaseException as error:  # sys.exit() in an init is that init's failure
-            if entry.state is not State.STARTING:
+            if entry.phase is not Phase.STARTING:
                 return None  # it was told to end
             self._forget(entry)
             return _start_failed(entry.life.name, error)
         entry.actor = actor  # whoever ends it from now on, also instead of letting it run, ends this
-        if entry.state is State.STARTING:
-            entry.state, entry.task = State.RUNNING, None
+        if entry.phase is Phase.STARTING:
+            entry.phase, entry.task = Phase.RUNNING, None
             log.info("actor %r started", entry.life.name)
         return None
 
@@ -122,9 +121,7 @@ class Host:
 
         If it is not here, it has ended already.
         """
-        entry = self._entries.get(name)
-        while entry is not None and entry.life.epoch != epoch:
-            entry = entry.before
+        entry = self._find(name, epoch)
         if entry is not None:
             self._end(entry).join()
 
@@ -137,8 +134,8 @@ class Host:
 
     def _end(self, entry: Entry) -> Task:
         """The green thread that ends it; there is one only."""
-        if entry.state is not State.ENDING or entry.task is None:
-            entry.state, entry.task = State.ENDING, gevent.spawn(self._run_end, entry, entry.task)
+        if entry.phase is not Phase.ENDING or entry.task is None:
+            entry.phase, entry.task = Phase.ENDING, gevent.spawn(self._run_end, entry, entry.task)
         return entry.task
 
     def _run_end(self, entry: Entry, start: Task | None) -> None:
@@ -160,6 +157,12 @@ class Host:
             start.link(lambda _: _end_late(entry))
 
     # ---- small parts -----------------------------------------------------------------------------------
+
+    def _find(self, name: str, epoch: int) -> Entry | None:
+        entry = self._entries.get(name)
+        while entry is not None and entry.life.epoch != epoch:
+            entry = entry.before
+        return entry
 
     def _await_before(self, entry: Entry) -> None:
         if entry.before is not None and entry.before.task is not None:

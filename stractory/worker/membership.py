@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
 
 import gevent
 from gevent.event import Event
@@ -16,7 +16,8 @@ from stractory.net.calls import Calls
 from stractory.net.keys import NODE, KeyRing
 from stractory.net.link import Link, Serve, dial
 from stractory.wire.dialling import Dial
-from stractory.wire.life import Life
+from stractory.wire.life import Life, Phase
+from stractory.worker.host import Host
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ A new registry waits for three times as long before it takes a name for free.
 class Membership:
     """Registers this worker with all its actors, each time the link is made anew, and sends heartbeats.
 
-    ``serve`` takes the streams that the registry opens on the link; ``lives`` tells the actors there are.
+    ``serve`` takes the streams that the registry opens on the link; ``host`` tells the actors there are.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Membership:
         *,
         listening: Address,
         runtime: str,
-        lives: Callable[[], list[Life]],
+        host: Host,
         serve: Serve,
     ) -> None:
         self.registered = Event()
@@ -51,10 +52,11 @@ class Membership:
         self._keys = keys
         self._listening = listening
         self._runtime = runtime
-        self._lives = lives
+        self._host = host
         self._serve = serve
         self._id = os.urandom(16)
         self._heartbeat = HEARTBEAT
+        self._announced = False
         self._leaving = False
         self._calls: Calls | None = None
         self._link: Link | None = None
@@ -88,17 +90,27 @@ class Membership:
             stream = link.open(Dial("registry"), label=f"registry {self._registry}")
             stream.wait_accepted()
             calls = Calls(stream)
-            lease = calls.call(
-                "register", self._id, str(self._advertised(link)), process.own(), self._runtime, self._lives()
-            )
+            address, reports = str(self._advertised(link)), self._host.reports()
+            lease = calls.call("register", self._id, address, process.own(), self._runtime, reports)
         except BaseException:
             link.close()
             raise
         self._link, self._calls = link, calls
         self._heartbeat = min(HEARTBEAT, lease / 4)
+        for life, phase in reports:
+            if phase is not Phase.RUNNING:
+                gevent.spawn(self._tell_outcome, calls, life)
         if self._leaving:
             self.leave()
+        elif self._announced:
+            self.announce_leave()
         log.info("registered with registry %s", self._registry)
+
+    def _tell_outcome(self, calls: Calls, life: Life) -> None:
+        """Whoever ordered the start or end of it did so over a link that is gone and gets no answer."""
+        word = "started" if self._host.outcome(life) else "ended"
+        with contextlib.suppress(StractoryError, OSError):  # over the next link it is reported anew
+            calls.send(word, life.name, life.epoch)
 
     def _send_heartbeats(self) -> None:
         assert self._link is not None and self._calls is not None
@@ -119,6 +131,13 @@ class Membership:
         if self._listening.host in ("0.0.0.0", "::"):
             return Address(link.own_address[0], self._listening.port)
         return self._listening
+
+    def announce_leave(self) -> None:
+        """Tell that this worker is about to end, so that it gets no new actors."""
+        self._announced = True
+        if self._calls is not None:
+            with contextlib.suppress(StractoryError, OSError):  # over the next link it is told anew
+                self._calls.send("leaving")
 
     def leave(self) -> None:
         """Say goodbye, so that the names are free at once."""

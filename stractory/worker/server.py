@@ -68,7 +68,7 @@ class WorkerServer:
             keys,
             listening=self._listener.address,
             runtime=runtime(PYTHON_TAG, DILL_VERSION),
-            lives=self._host.lives,
+            host=self._host,
             serve=self._serve_registry,
         )
 
@@ -80,8 +80,10 @@ class WorkerServer:
     def close(self) -> None:
         """End all actors in order (their destroy() runs), leave the registry, then end all links.
 
-        Names are free when the registry hears of it, so their actors have to be gone by then.
+        Names are free when the registry hears of it, so their actors have to be gone by then. New actors are
+        to go elsewhere from the start.
         """
+        self.membership.announce_leave()
         self._listener.close()
         self._host.close(ACTORS_LIMIT)
         self.membership.leave()

@@ -11,8 +11,8 @@ from stractory.net import keys
 from stractory.net.address import address
 from stractory.worker import membership
 from stractory.worker.server import WorkerServer
-from tests.factory.test_factory import Leaver, exchange
-from tests.support.actors import echo
+from tests.factory.test_factory import Leaver, exchange, gated_leaver
+from tests.support.actors import Gate, echo
 from tests.support.cluster import PATIENCE, Cluster
 
 
@@ -102,3 +102,22 @@ def test_what_was_destroyed_meanwhile_ends_when_its_worker_is_back(wire, tmp_pat
     assert green_until(lambda: states(strac) == ["running"])
     assert strac.create("a", echo).epoch > old.epoch
     assert exchange(strac.get("a")) == b"hello"
+
+
+def test_what_was_being_destroyed_holds_its_name_until_it_has_ended(wire, tmp_path):
+    wire, strac = wire
+    path = tmp_path / "destroyed"
+    with Gate() as gate:
+        strac.create("a", gated_leaver, options={"path": str(path), **gate.options})
+        destroying = gevent.spawn(strac.destroy, "a")
+        gate.wait_reached()
+        wire.cut()
+        green_until(lambda: states(strac) == ["lost"])
+        wire.mend()
+        green_until(lambda: states(strac) == ["running"])
+        with pytest.raises(stractory.ActorExists, match="being ended"):
+            strac.create("a", echo)
+        assert not destroying.ready() and not path.exists()
+        gate.open()
+        destroying.get(timeout=PATIENCE)
+        assert path.exists() and strac.list() == []

@@ -12,8 +12,8 @@ import gevent
 import pytest
 
 import stractory
-from tests.factory.test_factory import Leaver, exchange
-from tests.support.actors import echo
+from tests.factory.test_factory import Leaver, exchange, gated_leaver
+from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import POOL_READY, Cluster, alive, until
 
 RESPAWN_DELAY = 0.2
@@ -250,3 +250,72 @@ def test_names_are_unique_while_workers_come_back_to_a_new_registry(cluster, str
         assert caught.value.details["epoch"] == info.epoch
     until(lambda: len(running(strac)) == 2)
     assert set(strac.list()) == set(infos)
+
+
+def test_a_create_under_way_outlives_its_registry(cluster, strac):
+    with Gate() as gate:
+        creating = gevent.spawn(strac.create, "a", gated_echo, options=gate.options, timeout=20)
+        gate.wait_reached()
+        cluster.restart_registry()
+        with cluster.client() as other:
+            until(lambda: [info.state for info in other.list()] == ["pending"])
+            gate.open()
+            info = creating.get(timeout=20)
+            assert other.list() == [info]
+            assert exchange(other.get("a")) == b"hello"
+            other.destroy("a")
+            assert sum(worker.actors for worker in other.workers()) == 0
+
+
+def test_a_destroy_under_way_holds_its_name_in_the_next_registry(cluster, strac, tmp_path):
+    path = tmp_path / "destroyed"
+    with Gate() as gate:
+        old = strac.create("a", gated_leaver, options={"path": str(path), **gate.options})
+        destroying = gevent.spawn(_error_of, strac.destroy, "a")
+        gate.wait_reached()
+        cluster.restart_registry()
+        assert isinstance(destroying.get(timeout=20), stractory.RegistryUnavailable)
+        with pytest.raises(stractory.ActorExists, match="being ended"):
+            strac.create("a", echo)
+        assert [info.state for info in strac.list()] == ["ending"]
+        with pytest.raises(stractory.ActorNotFound):
+            strac.connect("a")
+        replacing = gevent.spawn(strac.create, "a", echo, if_exists="replace")
+        strac.list()
+        assert not replacing.ready() and not path.exists()
+        gate.open()
+        assert replacing.get(timeout=20).epoch > old.epoch
+        assert path.exists()
+        assert exchange(strac.get("a")) == b"hello"
+
+
+def test_a_worker_that_ends_gets_no_new_actors(cluster, strac, tmp_path):
+    with Gate() as ending, Gate() as starting:
+        options = {"path": str(tmp_path / "destroyed"), **ending.options}
+        old = strac.create("a", gated_leaver, options=options)
+        (leaving,) = [worker for worker in strac.workers() if worker.address == old.worker]
+        under_way = [
+            gevent.spawn(strac.create, f"b{number}", gated_echo, options=starting.options)
+            for number in range(6)
+        ]
+        for _ in under_way:
+            starting.wait_reached()
+        theirs = sum(info.worker == old.worker for info in strac.list("b*"))
+        os.kill(leaving.pid, signal.SIGTERM)
+        ending.wait_reached()
+        for _ in range(theirs):  # they are started once more, by the other worker
+            starting.wait_reached()
+        made = [strac.create(f"c{number}", echo) for number in range(6)]
+        starting.open()
+        made += [task.get(timeout=20) for task in under_way]
+        assert old.worker not in {info.worker for info in made}
+        assert [info.name for info in strac.list("a")] == ["a"]  # until the goodbye
+        ending.open()
+        until(lambda: not strac.list("a"))
+
+
+def _error_of(function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except stractory.StractoryError as error:
+        return error

@@ -3,8 +3,9 @@ from random import Random
 import pytest
 
 from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
-from stractory.registry.directory import Directory, State, Worker, check_name
-from stractory.wire.life import Life
+from stractory.registry.directory import Directory, check_name
+from stractory.registry.records import State, Worker
+from stractory.wire.life import Life, Phase, Report
 
 PYTHON = "cpython-311 dill-0.4"
 
@@ -21,19 +22,24 @@ class Model:
         self.now = 100.0
         self.wall = 1_000.0
 
-    def worker(self, id: bytes, *lives: Life, runtime: str = PYTHON) -> Worker:
+    def worker(self, id: bytes, *lives: Life, phase: Phase = Phase.RUNNING, runtime: str = PYTHON) -> Worker:
         worker, self.doomed = self.directory.register(
-            id, address=f"127.0.0.1:{id[0]}", pid=1, runtime=runtime, lives=lives, now=self.now
+            id,
+            address=f"127.0.0.1:{id[0]}",
+            pid=1,
+            runtime=runtime,
+            reports=[Report(life, phase) for life in lives],
+            now=self.now,
         )
         return worker
 
-    def reserve(self, name: str, runtime: str | None = PYTHON, replace: bool = False, create_id: bytes = b""):
+    def reserve(self, name: str, runtime: str | None = PYTHON, create_id: bytes = b""):
         return self.directory.reserve(
-            name, kind="stream", runtime=runtime, create_id=create_id, wall=self.wall, replace=replace
+            name, kind="stream", runtime=runtime, create_id=create_id, wall=self.wall
         )
 
     def create(self, name: str):
-        actor = self.reserve(name).actor
+        actor = self.reserve(name)
         assert self.directory.confirm(actor)
         return actor
 
@@ -56,7 +62,7 @@ def test_bad_names(name: object) -> None:
 
 def test_a_name_is_taken_from_its_reservation_on(model: Model) -> None:
     model.worker(b"1")
-    reserved = model.reserve("room").actor
+    reserved = model.reserve("room")
     with pytest.raises(ActorExists) as caught:
         model.reserve("room")
     assert caught.value.details["epoch"] == reserved.epoch
@@ -68,20 +74,32 @@ def test_a_name_is_taken_from_its_reservation_on(model: Model) -> None:
 
 def test_a_reservation_that_failed_frees_the_name(model: Model) -> None:
     model.worker(b"1")
-    model.directory.remove(model.reserve("room").actor)
+    model.directory.ended(model.reserve("room"))
     assert model.create("room").state is State.RUNNING
 
 
-def test_a_running_actor_gives_way_to_replace_but_a_pending_one_does_not(model: Model) -> None:
+def test_an_actor_that_is_being_ended_holds_its_name(model: Model) -> None:
     model.worker(b"1")
-    first = model.create("room")
-    second = model.reserve("room", replace=True)
-    assert second.replaced is first
-    assert second.actor.epoch > first.epoch
-    with pytest.raises(ActorExists):
-        model.reserve("room", replace=True)
-    model.directory.remove(first)  # the end of the replaced one changes nothing
-    assert model.directory.find("room") is second.actor
+    actor = model.create("room")
+    assert model.directory.begin_end(actor)
+    assert not model.directory.begin_end(actor)
+    with pytest.raises(ActorNotFound):
+        model.directory.lookup("room")
+    with pytest.raises(ActorExists, match="being ended"):
+        model.reserve("room")
+    assert [(actor.name, actor.state.value) for actor in model.directory.actors()] == [("room", "ending")]
+    model.directory.ended(actor)
+    later = model.create("room")
+    model.directory.ended(actor)  # told twice, it changes nothing
+    assert model.directory.find("room") is later and later.epoch > actor.epoch
+
+
+def test_an_actor_that_is_being_ended_is_not_started_any_more(model: Model) -> None:
+    model.worker(b"1")
+    pending = model.reserve("room")
+    assert model.directory.begin_end(pending)
+    assert not model.directory.confirm(pending)
+    assert pending.state is State.ENDING
 
 
 def test_epochs_grow_though_the_wall_clock_goes_back(model: Model) -> None:
@@ -97,12 +115,12 @@ def test_placement_needs_a_live_compatible_worker(model: Model) -> None:
     other = model.worker(b"1", runtime="cpython-313 dill-0.4")
     with pytest.raises(NoCompatibleWorker, match="cpython-313"):
         model.reserve("room")
-    assert model.reserve("imported", runtime=None).actor.worker is other
+    assert model.reserve("imported", runtime=None).worker is other
     model.directory.unlink(other)
     with pytest.raises(NoWorkers):
         model.reserve("room")
     fitting = model.worker(b"2")
-    assert model.reserve("room").actor.worker is fitting
+    assert model.reserve("room").worker is fitting
 
 
 def test_actors_are_spread_evenly(model: Model) -> None:
@@ -148,7 +166,7 @@ def test_an_actor_that_was_given_up_while_its_worker_was_away_does_not_come_back
     worker = model.worker(b"1")
     actor = model.create("room")
     model.directory.unlink(worker)
-    model.directory.remove(actor, ended=False)
+    model.directory.give_up(actor)
     for lives in [[actor.life], [actor.life], []]:  # the order may have been lost; or it is still starting
         model.worker(b"1", *lives)
         assert [doomed.epoch for doomed in model.doomed] == [actor.epoch]
@@ -173,7 +191,7 @@ def test_of_two_lives_of_a_name_the_later_stays(model: Model, order: tuple[int, 
 
 def test_a_buried_workers_pending_actor_cannot_be_confirmed(model: Model) -> None:
     worker = model.worker(b"1")
-    pending = model.reserve("room").actor
+    pending = model.reserve("room")
     model.directory.bury(worker, proved=True)
     assert not model.directory.confirm(pending)
 
@@ -181,11 +199,11 @@ def test_a_buried_workers_pending_actor_cannot_be_confirmed(model: Model) -> Non
 def test_a_worker_that_was_taken_for_dead_brings_back_what_nobody_took_meanwhile(model: Model) -> None:
     worker = model.worker(b"1")
     kept, taken, ended = model.create("kept"), model.create("taken"), model.create("ended")
-    starting = model.reserve("starting").actor
+    starting = model.reserve("starting")
     assert set(model.directory.bury(worker, proved=False)) == {kept, taken, ended, starting}
     model.worker(b"2")
     again = model.create("taken")
-    model.directory.remove(model.create("ended"))
+    model.directory.ended(model.create("ended"))
 
     lives = [actor.life for actor in (kept, taken, ended, starting)]
     assert model.worker(b"1", *lives) is worker
@@ -193,6 +211,61 @@ def test_a_worker_that_was_taken_for_dead_brings_back_what_nobody_took_meanwhile
     assert model.directory.lookup("kept").epoch == kept.epoch
     assert model.directory.lookup("taken") is again
     assert model.directory.find("ended") is None and model.directory.find("starting") is None
+
+
+def test_a_creation_that_fails_does_not_keep_away_what_had_the_name_before(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = model.create("room")
+    model.directory.bury(worker, proved=False)
+    model.worker(b"2")
+    model.directory.ended(model.reserve("room"))
+    model.worker(b"1", actor.life)
+    assert model.doomed == [] and model.directory.lookup("room").epoch == actor.epoch
+
+
+def test_what_was_ending_when_its_worker_was_given_up_does_not_come_back(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = model.create("room")
+    model.directory.begin_end(actor)
+    assert model.directory.bury(worker, proved=False) == [actor]
+    model.worker(b"1", actor.life)
+    assert [doomed.life for doomed in model.doomed] == [actor.life]
+    assert model.directory.find("room") is None
+
+
+@pytest.mark.parametrize(
+    "phase, state", [("starting", "pending"), ("running", "running"), ("ending", "ending")]
+)
+def test_a_worker_tells_how_far_each_actor_is(model: Model, phase: str, state: str) -> None:
+    model.worker(b"1", life("room", 7), phase=Phase(phase))
+    actor = model.directory.find("room")
+    assert actor is not None and actor.state.value == state
+    model.worker(b"1", life("room", 7), phase=Phase.ENDING)
+    assert model.directory.find("room") is actor and actor.state is State.ENDING
+    assert model.doomed == []
+    model.worker(b"1")
+    assert model.directory.find("room") is None
+
+
+def test_what_a_worker_does_not_report_is_gone_though_the_order_to_start_it_may_come(model: Model) -> None:
+    worker = model.worker(b"1")
+    pending = model.reserve("room")
+    model.directory.unlink(worker)
+    model.worker(b"1")
+    assert [doomed.life for doomed in model.doomed] == [pending.life]
+    assert model.directory.find("room") is None
+
+
+def test_a_worker_that_leaves_is_given_nothing(model: Model) -> None:
+    leaving, staying = model.worker(b"1"), model.worker(b"2")
+    model.directory.leave(leaving)
+    assert {model.create(f"actor{number}").worker for number in range(20)} == {staying}
+    model.directory.unlink(leaving)
+    model.directory.leave(leaving)
+    assert leaving.state is State.LOST
+    model.directory.leave(staying)
+    with pytest.raises(NoWorkers):
+        model.reserve("room")
 
 
 def test_what_a_dead_worker_had_is_remembered_for_an_hour(model: Model) -> None:

@@ -12,7 +12,7 @@ import pytest
 from gevent.event import Event
 
 from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
-from stractory.wire.life import Life
+from stractory.wire.life import Life, Phase
 from stractory.wire.shipping import Code, Definition
 from stractory.worker import actor as actor_module
 from stractory.worker.host import Host
@@ -120,7 +120,7 @@ def test_a_destroy_between_the_end_of_init_and_that_of_create(host):
 
     assert isinstance(error_of(create, host, 1, init), StaleLocation)
     gevent.idle()
-    assert room.destroyed == 1 and host.lives() == []
+    assert room.destroyed == 1 and host.reports() == []
 
 
 def test_destroy_while_it_starts(host):
@@ -129,7 +129,7 @@ def test_destroy_while_it_starts(host):
     reached.wait()
     host.destroy(NAME, 1)
     assert isinstance(creating.get(timeout=LIMIT), StaleLocation)
-    assert host.lives() == [] and room.destroyed == 0
+    assert host.reports() == [] and room.destroyed == 0
 
 
 def test_an_init_that_does_not_stop_is_ended_when_it_returns(host, caplog):
@@ -150,7 +150,7 @@ def test_an_init_that_does_not_stop_is_ended_when_it_returns(host, caplog):
     assert "init catches GreenletExit" in caplog.text
     gate.set()
     assert isinstance(creating.get(timeout=LIMIT), StaleLocation)
-    assert room.reached.wait(LIMIT) and host.lives() == []
+    assert room.reached.wait(LIMIT) and host.reports() == []
 
 
 def test_close_ends_what_runs_and_what_starts(host):
@@ -199,6 +199,77 @@ def test_a_destroy_that_catches_everything_is_left_alone(host, monkeypatch, capl
     over.set()
 
 
+# ---- what the registry is told -----------------------------------------------------------------------------
+
+
+def phases(host):
+    return [report.phase for report in host.reports()]
+
+
+def test_a_life_is_reported_from_its_start_to_its_end(host):
+    room, gate, reached = Room(), Event(), Event()
+    room.gate.clear()
+    creating = gevent.spawn(create, host, 1, gated(room, gate, reached))
+    reached.wait()
+    assert phases(host) == [Phase.STARTING]
+    started = gevent.spawn(host.outcome, life(1))
+    gevent.idle()
+    assert not started.ready()
+    gate.set()
+    assert started.get(timeout=LIMIT) is True
+    creating.get(timeout=LIMIT)
+    assert phases(host) == [Phase.RUNNING]
+    gevent.spawn(host.destroy, NAME, 1)
+    room.reached.wait()
+    assert phases(host) == [Phase.ENDING]
+    ended = gevent.spawn(host.outcome, life(1))
+    gevent.idle()
+    assert not ended.ready()
+    room.gate.set()
+    assert ended.get(timeout=LIMIT) is False
+    assert phases(host) == [] and host.outcome(life(1)) is False
+
+
+def test_the_outcome_of_a_start_that_fails(host):
+    gate, reached = Event(), Event()
+
+    def init(context):
+        reached.set()
+        gate.wait()
+        raise ValueError("no")
+
+    creating = gevent.spawn(error_of, create, host, 1, init)
+    reached.wait()
+    outcome = gevent.spawn(host.outcome, life(1))
+    gevent.idle()
+    gate.set()
+    assert outcome.get(timeout=LIMIT) is False
+    assert isinstance(creating.get(timeout=LIMIT), ActorStartFailed)
+
+
+def test_the_outcome_of_a_start_that_turns_into_an_end(host):
+    room, reached = Room(), Event()
+    room.gate.clear()
+
+    def finishes_when_killed(context):
+        reached.set()
+        try:
+            Event().wait()
+        except gevent.GreenletExit:
+            return room
+
+    gevent.spawn(error_of, create, host, 1, finishes_when_killed)
+    reached.wait()
+    outcome = gevent.spawn(host.outcome, life(1))
+    gevent.idle()
+    gevent.spawn(host.destroy, NAME, 1)
+    room.reached.wait()
+    gevent.idle()
+    assert not outcome.ready()  # it is not there, but it has not ended
+    room.gate.set()
+    assert outcome.get(timeout=LIMIT) is False
+
+
 # ---- several lives of a name -----------------------------------------------------------------------------
 
 
@@ -216,7 +287,7 @@ def test_an_older_life_ends_before_the_newer_begins(host):
     assert creating.get(timeout=LIMIT).life.epoch == 2
     ending.get(timeout=LIMIT)
     assert (old.destroyed, new.destroyed) == (1, 0)
-    assert [found.epoch for found in host.lives()] == [2]
+    assert [report.life.epoch for report in host.reports()] == [2]
 
 
 def test_a_newer_life_stays(host):

@@ -21,7 +21,8 @@ def worker(tmp_path):
 
 
 def test_it_leaves_when_its_actors_have_ended(worker, monkeypatch):
-    room, goodbyes = Room(), []
+    room, goodbyes, announced = Room(), [], []
+    monkeypatch.setattr(worker.membership, "announce_leave", lambda: announced.append(room.reached.is_set()))
     monkeypatch.setattr(worker.membership, "leave", lambda: goodbyes.append(room.destroyed))
     methods = worker._for_registry
     options = {"init": lambda context: room}
@@ -31,7 +32,7 @@ def test_it_leaves_when_its_actors_have_ended(worker, monkeypatch):
     room.reached.wait()
     with pytest.raises(PlacementError, match="about to end"):
         methods["create"](list(life(2, "late")), packed(), options)
-    assert not goodbyes
+    assert announced == [False] and not goodbyes
     room.gate.set()
     closing.get(timeout=LIMIT)
     assert goodbyes == [1]

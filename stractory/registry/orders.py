@@ -1,0 +1,119 @@
+"""The registry's orders to workers: start this actor, end that one; and what becomes of the name meanwhile.
+
+An order to end goes on though nobody waits for it. The name is held until it is known to be over, because an
+actor whose destroy() still runs may hold what the next one of its name needs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gevent
+
+from stractory.errors import (
+    ActorLost,
+    ActorNotPublic,
+    ActorStartFailed,
+    CallTimeout,
+    PlacementError,
+    PortUnavailable,
+    StractoryError,
+)
+from stractory.net.calls import Calls
+from stractory.net.process import Process
+from stractory.registry.changes import Changes, left
+from stractory.registry.directory import Directory
+from stractory.registry.records import Actor, State
+
+log = logging.getLogger(__name__)
+
+
+class Node(NamedTuple):
+    """A worker's link, as the registry uses it. ``disconnect`` ends it: the worker will register anew."""
+
+    calls: Calls
+    process: Process
+    disconnect: Callable[[], None]
+
+
+class Orders:
+    """``nodes`` are the links of the workers, by id; whoever registers workers keeps them."""
+
+    def __init__(self, directory: Directory, changes: Changes) -> None:
+        self.nodes: dict[bytes, Node] = {}
+        self._directory = directory
+        self._changes = changes
+
+    # ---- starting --------------------------------------------------------------------------------------
+
+    def start(self, actor: Actor, packed: bytes, options: dict[str, Any], deadline: float) -> bool:
+        """Whether it runs. False when its worker is about to end: try another, once the name is free.
+
+        Raises ActorStartFailed, ActorNotPublic, PortUnavailable, CallTimeout, and ActorLost for all the rest.
+        """
+        worker = actor.worker
+        try:
+            self.nodes[worker.id].calls.call(
+                "create", actor.life, packed, options, call_timeout=left(deadline)
+            )
+        except (ActorStartFailed, ActorNotPublic, PortUnavailable):
+            self.ended(actor)
+            raise
+        except PlacementError:
+            self._directory.leave(worker)
+            self.ended(actor)
+            return False
+        except BaseException as error:
+            destroyed = actor.state is State.ENDING
+            self.begin_end(actor)  # it may run there, now or later
+            if isinstance(error, CallTimeout):
+                raise CallTimeout(f"the init of {actor.name!r} did not return in time") from None
+            if not isinstance(error, Exception):
+                raise
+            if destroyed:
+                raise ActorLost(f"{actor.name!r} was destroyed before it was started") from None
+            if worker.state is State.LEAVING:
+                return False
+            raise ActorLost(f"worker {worker.address} did not start {actor.name!r}: {error}") from None
+        if not self._directory.confirm(actor):
+            raise ActorLost(f"{actor.name!r} was destroyed, or its worker given up, while it was started")
+        self._changes.notify(actor.name)
+        return True
+
+    # ---- ending ----------------------------------------------------------------------------------------
+
+    def end(self, actor: Actor, deadline: float, late: str) -> None:
+        """Have it ended and wait until its name is free. Raises CallTimeout, with the text ``late``."""
+        if actor.state is State.LOST:
+            self._directory.give_up(actor)
+            self._changes.notify(actor.name)
+        else:
+            self.begin_end(actor)
+            while self._directory.find(actor.name) is actor:
+                self._changes.wait(actor.name, deadline, late)
+
+    def begin_end(self, actor: Actor) -> None:
+        """Have it ended, unless that is under way."""
+        if self._directory.begin_end(actor):
+            self.end_there(actor)
+
+    def end_there(self, actor: Actor) -> None:
+        """Have its worker end it, the holder of its name or a mere copy, if that can be reached."""
+        if node := self.nodes.get(actor.worker.id):
+            gevent.spawn(self._end_over, node, actor)
+
+    def _end_over(self, node: Node, actor: Actor) -> None:
+        """Without a limit: the worker has its own, and until it answers nobody knows."""
+        try:
+            node.calls.call("destroy", actor.name, actor.epoch, call_timeout=None)
+        except (StractoryError, OSError) as error:  # the worker says what became of it when it is back
+            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
+        else:
+            self.ended(actor)
+
+    def ended(self, actor: Actor) -> None:
+        """It is not on its worker any more."""
+        self._directory.ended(actor)
+        self._changes.notify(actor.name)

@@ -1,0 +1,343 @@
+"""What the registry orders of its workers, and what it makes of their answers. The workers are the test's."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, NamedTuple
+
+import gevent
+import pytest
+from gevent.event import AsyncResult
+from gevent.queue import Queue
+
+from stractory.errors import (
+    ActorExists,
+    ActorLost,
+    ActorNotFound,
+    ActorStartFailed,
+    CallTimeout,
+    LinkClosed,
+    NoWorkers,
+    PlacementError,
+    RemoteError,
+    StaleLocation,
+)
+from stractory.net.calls import Calls
+from stractory.net.process import Process
+from stractory.registry.directory import Directory
+from stractory.registry.orders import Node
+from stractory.registry.service import Registry
+from stractory.wire.life import Life, Phase, Report
+from stractory.wire.messages import MessageReader
+from stractory.wire.shipping import Code, Definition
+
+LIMIT = 20.0
+PACKED = Definition("stream", Code.imported("module:init"), None, {}).packed
+
+
+class Order(NamedTuple):
+    """What a worker was told, to be answered by the test."""
+
+    method: str
+    args: tuple[Any, ...]
+    timeout: float | None
+    answer: AsyncResult[None]
+
+
+class FakeWorker:
+    """One worker and its link."""
+
+    def __init__(self, registry: Registry, id: bytes) -> None:
+        self.registry = registry
+        self.id = id
+        self.orders: Queue[Order] = Queue()
+        self.register()
+
+    def register(self, *reports: Report) -> None:
+        node = Node(self, Process("elsewhere", 1, 0), lambda: None)  # type: ignore[arg-type]
+        self.worker = self.registry.register(node, self.id, f"address {self.id.decode()}", "any", [*reports])
+
+    def call(self, method: str, *args: Any, call_timeout: float | None) -> None:
+        order = Order(method, args, call_timeout, AsyncResult())
+        self.orders.put(order)
+        with gevent.Timeout(call_timeout, CallTimeout("no answer")):
+            order.answer.get()
+
+    def told(self, method: str) -> Order:
+        """The next order, which is this one."""
+        order = self.orders.get(timeout=LIMIT)
+        assert order.method == method
+        return order
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry(Directory(random=Random(1)), settling=0)
+
+
+@pytest.fixture
+def worker(registry: Registry) -> FakeWorker:
+    return FakeWorker(registry, b"1")
+
+
+def create(registry, if_exists="error", create_id=b"mine", timeout=LIMIT):
+    return registry.create("room", PACKED, {}, if_exists, create_id, False, timeout)
+
+
+def outcome(function, *args, **kwargs):
+    """What it returns or raises, by a green thread."""
+
+    def run():
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            return error
+
+    return gevent.spawn(run)
+
+
+def created(registry, worker):
+    creating = outcome(create, registry, create_id=b"first")
+    worker.told("create").answer.set()
+    return creating.get(timeout=LIMIT)
+
+
+def state(registry):
+    return [info.state for info in registry.list_actors("room")]
+
+
+def life(epoch, create_id=b"mine"):
+    return Life("room", "stream", epoch, 1.0, create_id, False, False)
+
+
+# ---- time ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0])
+def test_a_create_without_time_orders_nothing(registry, worker, timeout):
+    with pytest.raises(CallTimeout):
+        create(registry, timeout=timeout)
+    assert worker.orders.empty() and state(registry) == []
+
+
+@pytest.mark.parametrize("timeout", [-1.0, float("nan")])
+def test_no_call_is_sent_that_the_other_side_refuses(timeout):
+    class Wire:
+        label = "a stream"
+        sent = b""
+
+        def deliver_to(self, receiver):
+            pass
+
+        def push(self, data):
+            self.sent += data
+
+        def drain(self, at_most):
+            pass
+
+    wire = Wire()
+    with pytest.raises(CallTimeout):
+        Calls(wire).call("create", call_timeout=timeout)
+    (call,) = MessageReader().feed(wire.sent)
+    assert call.timeout == 0
+
+
+def test_a_create_that_times_out_holds_the_name_until_its_worker_has_ended_it(registry, worker):
+    with pytest.raises(CallTimeout, match="init of 'room'"):
+        create(registry, timeout=0.01)
+    worker.told("create")
+    assert state(registry) == ["ending"]
+    worker.told("destroy").answer.set()
+    gevent.idle()
+    assert state(registry) == []
+
+
+# ---- ending first ----------------------------------------------------------------------------------------
+
+
+def test_replace_starts_the_new_one_when_the_old_one_has_ended(registry, worker):
+    old = created(registry, worker)
+    replacing = outcome(create, registry, "replace")
+    order = worker.told("destroy")
+    assert order.args == ("room", old.epoch)
+    gevent.idle()
+    assert worker.orders.empty() and state(registry) == ["ending"]
+    order.answer.set()
+    worker.told("create").answer.set()
+    assert replacing.get(timeout=LIMIT).epoch > old.epoch
+
+
+def test_a_replace_that_times_out_leaves_the_name_to_the_old_one_until_it_has_ended(registry, worker):
+    created(registry, worker)
+    with pytest.raises(CallTimeout, match="to be replaced"):
+        create(registry, "replace", timeout=0.01)
+    with pytest.raises(ActorExists, match="being ended"):
+        create(registry)
+    assert registry.lookup(["room"]) == [None]
+    worker.told("destroy").answer.set()
+    gevent.idle()
+    assert state(registry) == []
+    created(registry, worker)
+
+
+def test_get_waits_for_an_end_and_creates(registry, worker):
+    old = created(registry, worker)
+    destroying = outcome(registry.destroy, "room", LIMIT)
+    order = worker.told("destroy")
+    getting = outcome(create, registry, "get")
+    gevent.idle()
+    assert not getting.ready() and worker.orders.empty()
+    order.answer.set()
+    worker.told("create").answer.set()
+    assert getting.get(timeout=LIMIT).epoch > old.epoch
+    assert destroying.get(timeout=LIMIT) is None
+
+
+def test_what_is_destroyed_while_it_starts_holds_its_name_until_it_has_ended(registry, worker):
+    creating = outcome(create, registry)
+    start = worker.told("create")
+    destroying = outcome(registry.destroy, "room", LIMIT)
+    end = worker.told("destroy")
+    start.answer.set_exception(StaleLocation("ended before it could be used"))
+    assert isinstance(creating.get(timeout=LIMIT), ActorLost)
+    assert state(registry) == ["ending"] and not destroying.ready()
+    end.answer.set()
+    assert destroying.get(timeout=LIMIT) is None and state(registry) == []
+
+
+# ---- links that are cut, registries that are new ---------------------------------------------------------
+
+
+def test_a_link_cut_during_a_destroy_does_not_free_the_name(registry, worker):
+    old = created(registry, worker)
+    destroying = outcome(registry.destroy, "room", LIMIT)
+    worker.told("destroy").answer.set_exception(LinkClosed("cut"))
+    gevent.idle()
+    assert state(registry) == ["ending"] and not destroying.ready()
+    worker.register(Report(life(old.epoch), Phase.ENDING))
+    gevent.idle()
+    assert state(registry) == ["ending"] and worker.orders.empty()
+    registry.ended(worker.worker, "room", old.epoch)
+    assert destroying.get(timeout=LIMIT) is None and state(registry) == []
+
+
+def test_an_order_to_end_that_was_lost_with_its_link_is_given_again(registry, worker):
+    old = created(registry, worker)
+    destroying = outcome(registry.destroy, "room", LIMIT)
+    worker.told("destroy").answer.set_exception(LinkClosed("cut"))
+    gevent.idle()
+    worker.register(Report(life(old.epoch), Phase.RUNNING))
+    again = worker.told("destroy")
+    assert state(registry) == ["ending"]
+    again.answer.set()
+    assert destroying.get(timeout=LIMIT) is None and state(registry) == []
+
+
+def test_an_end_that_a_cut_link_did_not_tell_is_known_by_the_next(registry, worker):
+    created(registry, worker)
+    destroying = outcome(registry.destroy, "room", LIMIT)
+    worker.told("destroy").answer.set_exception(LinkClosed("cut"))
+    worker.register()
+    assert destroying.get(timeout=LIMIT) is None
+
+
+def test_a_new_registry_holds_the_name_of_what_is_ending(registry, worker):
+    worker.register(Report(life(7), Phase.ENDING))
+    with pytest.raises(ActorExists, match="being ended"):
+        create(registry, create_id=b"other")
+    waiting = outcome(registry.wait, "room", LIMIT, lambda: False)
+    replacing = outcome(create, registry, "replace", create_id=b"other")
+    gevent.idle()
+    assert worker.orders.empty()
+    registry.ended(worker.worker, "room", 7)
+    worker.told("create").answer.set()
+    assert replacing.get(timeout=LIMIT) == waiting.get(timeout=LIMIT)
+
+
+def test_a_new_registry_takes_the_creation_under_way_for_that_of_its_repetition(registry, worker):
+    worker.register(Report(life(7), Phase.STARTING))
+    repeated = outcome(create, registry)
+    with pytest.raises(ActorExists, match="being created"):
+        create(registry, create_id=b"other")
+    gevent.idle()
+    assert worker.orders.empty() and not repeated.ready()
+    registry.started(worker.worker, "room", 6)  # another life of the name
+    assert state(registry) == ["pending"]
+    registry.started(worker.worker, "room", 7)
+    info = repeated.get(timeout=LIMIT)
+    assert (info.epoch, info.state) == (7, "running")
+    registry.started(worker.worker, "room", 7)
+    assert state(registry) == ["running"]
+
+
+def test_a_creation_under_way_that_failed_is_tried_by_its_repetition(registry, worker):
+    worker.register(Report(life(7), Phase.STARTING))
+    repeated = outcome(create, registry)
+    gevent.idle()
+    registry.ended(worker.worker, "room", 7)
+    worker.told("create").answer.set_exception(ActorStartFailed("no luck"))
+    assert isinstance(repeated.get(timeout=LIMIT), ActorStartFailed)
+    assert state(registry) == []
+
+
+def test_a_creation_under_way_ends_when_its_repetition_gives_it_up(registry, worker):
+    worker.register(Report(life(7), Phase.STARTING))
+    with pytest.raises(CallTimeout):
+        create(registry, create_id=b"other", if_exists="get", timeout=0.01)
+    assert worker.orders.empty()  # it is not that one's to give up
+    with pytest.raises(CallTimeout):
+        create(registry, timeout=0.01)
+    worker.told("destroy").answer.set()
+    gevent.idle()
+    assert state(registry) == []
+
+
+# ---- workers that leave ----------------------------------------------------------------------------------
+
+
+def test_a_worker_that_leaves_gets_no_new_actors_and_keeps_its_names(registry, worker):
+    old = created(registry, worker)
+    registry.leaving(worker.worker)
+    with pytest.raises(NoWorkers):
+        registry.create("another", PACKED, {}, "error", b"", False, LIMIT)
+    assert registry.lookup(["room"]) == [old]
+    registry.goodbye(worker.worker)
+    assert registry.lookup(["room"]) == [None]
+
+
+def test_a_worker_that_takes_no_more_is_passed_over(registry, worker):
+    creating = outcome(create, registry)
+    order = worker.told("create")
+    other = FakeWorker(registry, b"2")
+    order.answer.set_exception(PlacementError("about to end"))
+    other.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).worker == "address 2"
+    assert worker.orders.empty() and worker.worker.state.value == "leaving"
+
+
+def test_what_a_leaving_worker_ends_while_it_starts_is_started_by_another(registry, worker):
+    creating = outcome(create, registry)
+    start = worker.told("create")
+    other = FakeWorker(registry, b"2")
+    registry.leaving(worker.worker)
+    start.answer.set_exception(StaleLocation("ended before it could be used"))
+    end = worker.told("destroy")
+    gevent.idle()
+    assert other.orders.empty()  # its init may have left something to destroy()
+    end.answer.set()
+    other.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).worker == "address 2"
+
+
+@pytest.mark.parametrize(
+    "error", [StaleLocation("ended"), RemoteError("what?"), LinkClosed("cut"), OSError(9, "")]
+)
+def test_whatever_else_goes_wrong_at_a_worker_is_a_lost_actor(registry, worker, error):
+    creating = outcome(create, registry)
+    worker.told("create").answer.set_exception(error)
+    lost = creating.get(timeout=LIMIT)
+    assert isinstance(lost, ActorLost) and "did not start 'room'" in str(lost)
+    worker.told("destroy").answer.set()
+    gevent.idle()
+    with pytest.raises(ActorNotFound):
+        registry.destroy("room", LIMIT)
