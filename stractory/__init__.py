@@ -18,9 +18,17 @@ from stractory.version import VERSION
 
 if TYPE_CHECKING:
     from stractory.actors.definition import ActorDefinition as ActorDefinition
-    from stractory.actors.definition import stream as stream
+    from stractory.actors.emitter import Emitter as Emitter
+    from stractory.actors.factories import dnode as dnode
+    from stractory.actors.factories import eventemitter as eventemitter
+    from stractory.actors.factories import rpc as rpc
+    from stractory.actors.factories import spawn as spawn
+    from stractory.actors.factories import stream as stream
     from stractory.clients.client import Client as Client
+    from stractory.clients.comforts import timeout as timeout
     from stractory.clients.making import client as client
+    from stractory.clients.wrappers import wrapper as wrapper
+    from stractory.net.callbacks import Callback as Callback
     from stractory.wire.info import ActorInfo as ActorInfo
     from stractory.wire.info import WorkerInfo as WorkerInfo
 
@@ -32,7 +40,15 @@ _HOMES = {
     "Client": "stractory.clients.client",
     "WorkerInfo": "stractory.wire.info",
     "client": "stractory.clients.making",
-    "stream": "stractory.actors.definition",
+    "Callback": "stractory.net.callbacks",
+    "Emitter": "stractory.actors.emitter",
+    "dnode": "stractory.actors.factories",
+    "eventemitter": "stractory.actors.factories",
+    "rpc": "stractory.actors.factories",
+    "spawn": "stractory.actors.factories",
+    "stream": "stractory.actors.factories",
+    "timeout": "stractory.clients.comforts",
+    "wrapper": "stractory.clients.wrappers",
 }
 
 __all__ = [*_errors, *_HOMES, "__version__"]

@@ -10,9 +10,11 @@
      |    +-- ActorNotShippable        (TypeError)        its code or options cannot travel
      |    +-- ActorStartFailed                            its init raised, on the worker
      |    +-- ActorLost                (ConnectionError)  its worker went away
+     |    +-- ActorExited                                 its child process ended with another status than 0
      |    +-- StaleLocation            (LookupError)      that life of the name is over: look it up again
      |    +-- ActorNotPublic           (PermissionError)  its worker allows no unproved port
      |    +-- UntrustedWrapper         (PermissionError)  its client wrapper is untrusted code
+     |    +-- WrapperNotFound          (LookupError)      its client wrapper is not registered here
      |    +-- ConnectErrors            (ConnectionError)  some of several failed
      +-- PlacementError                no worker can take it
      |    +-- NoWorkers                                   none is registered
@@ -25,11 +27,13 @@
      +-- LinkError                     (ConnectionError)  a connection broke
      |    +-- LinkClosed                                  the link under a stream or call ended
      |    +-- StreamReset              (ConnectionResetError)  the other side gave the stream up
+     |    +-- SlowConsumer                                the other side did not take what was sent
      |    +-- ProtocolError                               the other side broke the wire format
      |    +-- VersionMismatch                             it speaks another version of it
      +-- CallError                     about one remote call
      |    +-- CallTimeout              (TimeoutError)     no answer in time
      |    +-- UnknownMethod            (AttributeError)   the other side has no such method
+     |    +-- CallbackGone             (ConnectionError)  the process that passed the function is gone
      |    +-- RemoteError                                 the method raised; carries the remote traceback
      +-- PortUnavailable               (OSError)          a port to listen on is taken
      +-- ConfigError                   (ValueError)       a setting is wrong
@@ -47,6 +51,7 @@ from typing import Any
 __all__ = [
     "ActorError",
     "ActorExists",
+    "ActorExited",
     "ActorLost",
     "ActorNotFound",
     "ActorNotPublic",
@@ -55,6 +60,7 @@ __all__ = [
     "AuthError",
     "CallError",
     "CallTimeout",
+    "CallbackGone",
     "ConfigError",
     "ConnectErrors",
     "ForbiddenRole",
@@ -68,6 +74,7 @@ __all__ = [
     "ProtocolError",
     "RegistryUnavailable",
     "RemoteError",
+    "SlowConsumer",
     "StaleLocation",
     "StractoryError",
     "StreamReset",
@@ -76,6 +83,7 @@ __all__ = [
     "UntrustedWrapper",
     "VersionMismatch",
     "WorkerUnavailable",
+    "WrapperNotFound",
 ]
 
 
@@ -128,6 +136,14 @@ class ActorLost(ActorError, ConnectionError):
     """The worker that ran the actor went away, or the link to it did."""
 
 
+class ActorExited(ActorError):
+    """The child process of a spawn actor has ended; ``status`` as of a subprocess: negative for a signal."""
+
+    def __init__(self, message: str = "", status: int = 1, **details: Any) -> None:
+        super().__init__(message, status=status, **details)
+        self.status = status
+
+
 class StaleLocation(ActorError, LookupError):
     """The stream was opened for a life of the name that is over; look the name up again."""
 
@@ -138,6 +154,10 @@ class ActorNotPublic(ActorError, PermissionError):
 
 class UntrustedWrapper(ActorError, PermissionError):
     """The actor's client wrapper is code, and this client was not told to trust it."""
+
+
+class WrapperNotFound(ActorError, LookupError):
+    """The actor names a client wrapper that this process has not registered."""
 
 
 class ConnectErrors(ActorError, ConnectionError):
@@ -196,6 +216,10 @@ class StreamReset(LinkError, ConnectionResetError):
     """The other side gave the stream up."""
 
 
+class SlowConsumer(LinkError):
+    """The other side took nothing of what was sent for too long; the stream was given up."""
+
+
 class ProtocolError(LinkError):
     """The other side sent bytes that break the wire format."""
 
@@ -214,6 +238,10 @@ class CallTimeout(CallError, TimeoutError):
 
 class UnknownMethod(CallError, AttributeError):
     """The other side has no method of this name; the text lists those it has."""
+
+
+class CallbackGone(CallError, ConnectionError):
+    """The process that passed the function is gone, or the link to it, or the function was released."""
 
 
 class RemoteError(CallError):

@@ -8,8 +8,8 @@ from typing import Any
 
 from stractory.actors.code import ship
 from stractory.errors import ActorNotShippable
-from stractory.wire.messages import MESSAGE_LIMIT, pack
-from stractory.wire.shipping import Definition
+from stractory.wire.codec import MESSAGE_LIMIT, pack
+from stractory.wire.shipping import Code, Definition
 
 SIZE_LIMIT = MESSAGE_LIMIT - 64 * 1024
 """Most bytes of a definition and the options of one actor; the rest of a message is for what goes along."""
@@ -19,15 +19,21 @@ Wrapper = Callable[[Any, Mapping[str, Any]], Any] | str
 
 
 class ActorDefinition:
-    """An actor that can be created any number of times; made by :func:`stream`.
+    """An actor that can be created any number of times; made by :func:`stractory.stream` and its like.
 
     It is serialized once, when first created: what its code refers to travels as it is then.
     """
 
     def __init__(
-        self, kind: str, init: Init, options: Mapping[str, Any] | None, client: Wrapper | None
+        self,
+        kind: str,
+        init: Init,
+        options: Mapping[str, Any] | None = None,
+        client: Wrapper | None = None,
+        **settings: Any,
     ) -> None:
         self.kind = kind
+        self.settings = settings
         self.init = init
         self.options = dict(check_mapping({} if options is None else options))
         self.client = client
@@ -38,30 +44,22 @@ class ActorDefinition:
     @cached_property
     def shipped(self) -> Definition:
         """The definition as it travels. Raises ActorNotShippable."""
-        wrapper = None if self.client is None else ship(self.client, "client")
-        definition = Definition(self.kind, ship(self.init, "init"), wrapper, check_options(self.options))
+        init = ship(self.init, "init")
+        definition = Definition(
+            self.kind, init, self._ship_client(), check_options(self.options), self.settings
+        )
         definition.packed  # noqa: B018  # made now, so that every create finds it ready
         return definition
 
-
-def stream(
-    init: Init, *, options: Mapping[str, Any] | None = None, client: Wrapper | None = None
-) -> ActorDefinition:
-    """A stream actor.
-
-    ``init(options)`` or ``init(options, context)`` runs once, on the worker, and returns
-    ``handler(stream, address)``, which runs for each connection in a green thread of its own. If the handler
-    has a method ``destroy()``, it runs at the actor's end. ``init`` may also be an import path,
-    ``"package.module:function"``.
-
-    ``options`` are defaults (msgpack values); ``client(stream, options)`` makes what get and connect return.
-    """
-    return ActorDefinition("stream", init, options, client)
+    def _ship_client(self) -> Code | None:
+        if isinstance(self.client, str) and ":" not in self.client:
+            return Code.imported(self.client)  # the name of a wrapper that clients have registered
+        return None if self.client is None else ship(self.client, "client")
 
 
 def define(actor: ActorDefinition | Init) -> ActorDefinition:
     """The definition of what ``create`` was given; a bare function or import path is a stream actor."""
-    return actor if isinstance(actor, ActorDefinition) else stream(actor)
+    return actor if isinstance(actor, ActorDefinition) else ActorDefinition("stream", actor)
 
 
 def check_mapping(options: Any) -> Mapping[str, Any]:

@@ -1,33 +1,90 @@
-"""The kinds of actor: for each, how a worker serves a connection and what a client makes of it."""
+"""The kinds of actor: for each, what serves it on a worker and what a client makes of a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import logging
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
 
-from stractory.actors.stream import StreamKind
 from stractory.errors import VersionMismatch
+from stractory.net.address import Address
+from stractory.net.listener import Ports
+
+
+class Owner(Protocol):
+    """The actor, as its server sees it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the factory of its kind was told, beside options."""
+
+    @property
+    def log(self) -> logging.Logger:
+        """A logger with the actor's name."""
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function in a green thread that ends with the actor; what it raises is logged."""
+
+    def exited(self, status: int) -> None:
+        """The actor has come to an end of its own accord."""
+
+
+class Server(Protocol):
+    """Serves the connections of one actor. Made of what its init returned; raises TypeError for the wrong."""
+
+    def connect(self, stream: Any, address: Any) -> None:
+        """Take a connection. It must not wait."""
+
+    def destroy(self) -> None:
+        """The actor ends: its destroy() of its own, if it has one. May wait."""
+
+
+@runtime_checkable
+class HasPort(Protocol):
+    """A server whose own port is no plain TCP port that connects() to it."""
+
+    def open_port(self, ports: Ports, name: str, epoch: int) -> Closable:
+        """Open it. Raises PortUnavailable."""
+
+
+class Closable(Protocol):
+    """An open port."""
+
+    address: Address
+
+    def close(self) -> None: ...
 
 
 class Kind(Protocol):
     """One kind of actor. Holds no state."""
 
-    def check(self, server: Any) -> None:
-        """Raises TypeError when ``server``, what init returned, cannot serve as this kind."""
+    def serve(self, made: Any, owner: Owner) -> Server:
+        """On the worker: what serves the actor whose init returned ``made``."""
 
-    def serve(self, server: Any, stream: Any, address: Any) -> None:
-        """On the worker: serve one connection, in a green thread of its own, until it is over."""
+    def wrap(self, stream: Any, failed: Callable[[BaseException], None]) -> Any:
+        """In the client: what get and connect hand out for a new connection.
 
-    def wrap(self, stream: Any, options: Mapping[str, Any]) -> Any:
-        """In the client: what get and connect hand out for a new connection."""
+        ``failed`` is told of the errors of functions that were called back and that nobody else hears of.
+        """
 
 
-_KINDS: dict[str, Kind] = {"stream": StreamKind()}
+_HOMES = {
+    "stream": "stractory.actors.stream",
+    "rpc": "stractory.actors.rpc",
+    "eventemitter": "stractory.actors.eventemitter",
+    "spawn": "stractory.actors.spawn",
+}
 
 
 def kind(name: str) -> Kind:
-    """Raises VersionMismatch for a kind this version does not have."""
+    """A kind, loaded when it is first needed. Raises VersionMismatch for one this version does not have."""
     try:
-        return _KINDS[name]
+        home = _HOMES[name]
     except KeyError:
         raise VersionMismatch(f"this version has no actors of the kind {name!r}") from None
+    found: Kind = import_module(home).KIND
+    return found

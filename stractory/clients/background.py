@@ -11,6 +11,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
 from typing import Any
 
 from stractory.clients.client import Client
@@ -73,6 +74,9 @@ class StandIn:
         while (item := self._run(next, items, end)) is not end:
             yield self._shown(item)
 
+    def __next__(self) -> Any:
+        return self._call(self._target.__next__)
+
     def __enter__(self) -> Any:
         return self._call(self._target.__enter__)
 
@@ -84,17 +88,49 @@ class StandIn:
         try:
             return self._loop.run(function, *args, **kwargs)
         except LoopEnded:
+            self._loop.join()  # it may be about to close what the function would use
             return function(*args, **kwargs)
 
     def _call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        own = [self._meant(argument) for argument in args]
         try:
-            return self._shown(self._run(function, *args, **kwargs))
+            return self._shown(
+                self._run(function, *own, **{name: self._meant(value) for name, value in kwargs.items()})
+            )
         except ConnectErrors as error:
             error.clients = self._shown(error.clients)
             raise
 
+    def _meant(self, argument: Any) -> Any:
+        """What goes over to the loop: what a stand-in stands for, for a function one that gets stand-ins.
+
+        For the user's function may give what it gets to any thread.
+        """
+        if type(argument) is StandIn and argument._loop is self._loop:
+            return argument._target
+        return told(self._loop, argument) if isinstance(argument, (FunctionType, MethodType)) else argument
+
     def _shown(self, value: Any) -> Any:
         return self if value is self._target else stand_in(self._loop, value)
+
+
+def told(loop: Loop, function: Any) -> Any:
+    """What calls the user's ``function`` from the loop, the same for the same function while it is held."""
+    with loop.lock:
+        known = loop.told.get(_key(function))
+        if known is None:
+
+            @functools.wraps(function)
+            def known(*args: Any, **kwargs: Any) -> Any:
+                shown = {name: stand_in(loop, value) for name, value in kwargs.items()}
+                return function(*(stand_in(loop, value) for value in args), **shown)
+
+            loop.told[_key(function)] = known
+        return known
+
+
+def _key(function: Any) -> tuple[int, int]:
+    return id(getattr(function, "__self__", None)), id(getattr(function, "__func__", function))
 
 
 def stand_in(loop: Loop, value: Any) -> Any:
@@ -112,6 +148,9 @@ def stand_in(loop: Loop, value: Any) -> Any:
             return tuple(stand_in(loop, item) for item in value)
     if isinstance(value, _PLAIN):
         return value
+    original = getattr(value, "__wrapped__", None) if type(value) is FunctionType else None
+    if original is not None and loop.told.get(_key(original)) is value:
+        return original  # a function of the user's, come home
     with loop.lock:
         known = loop.stand_ins.get(id(value))  # which keeps ``value``, so that no other has its id
         if known is None:
@@ -137,6 +176,10 @@ class BackgroundClient(StandIn):
             function(*(self._shown(argument) for argument in arguments))
 
         self._run(self._target.on, event, tell if callable(function) else function)
+
+    def _meant(self, argument: Any) -> Any:
+        """The functions that a client is given are actors: they travel as they are."""
+        return argument._target if type(argument) is StandIn and argument._loop is self._loop else argument
 
     def close(self) -> None:
         """End all connections. The client can be used again; it dials anew."""

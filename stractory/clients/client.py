@@ -21,7 +21,7 @@ import gevent
 from stractory.actors.definition import ActorDefinition, Init, check_options, check_size, define
 from stractory.clients import arguments
 from stractory.clients.connecting import Connection, Connector
-from stractory.clients.deadline import DEFAULT_TIMEOUT, Deadline
+from stractory.clients.deadline import DEFAULT_TIMEOUT, GRACE, Deadline
 from stractory.clients.events import Events
 from stractory.clients.home import Home
 from stractory.clients.registry import RegistryLink
@@ -92,7 +92,7 @@ class Client:
         own_options = check_options({} if options is None else options)
         check_size(definition, own_options)
         remember_own(definition)
-        with self._within(timeout, f"create({name!r})") as deadline:
+        with self._within(timeout, f"create({name!r})", grace=GRACE) as deadline:
             row = self._registry.call(
                 "create",
                 name,
@@ -112,7 +112,7 @@ class Client:
         Raises ActorNotFound, RegistryUnavailable, AuthError, and CallTimeout after ``timeout`` seconds.
         """
         arguments.check_one_name(name, "destroy")
-        with self._within(timeout, f"destroy({name!r})") as deadline:
+        with self._within(timeout, f"destroy({name!r})", grace=GRACE) as deadline:
             self._registry.call("destroy", name, deadline=deadline, tell_time=True, repeat=False)
 
     # ---- using them --------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ class Client:
         Raises CallTimeout after ``timeout`` seconds; None waits for ever.
         """
         arguments.check_one_name(name, "wait")
-        with self._within(timeout, f"wait({name!r})", endless=True) as deadline:
+        with self._within(timeout, f"wait({name!r})", endless=True, grace=GRACE) as deadline:
             self._registry.call("wait", name, deadline=deadline, tell_time=True)
             if timeout is not None:
                 return self._get(name, deadline)
@@ -221,12 +221,17 @@ class Client:
     # ---- small parts -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _within(self, timeout: float | None, what: str, *, endless: bool = False) -> Iterator[Deadline]:
-        """The frame of a public call. Raises CallTimeout, with what the registry says of it, if it does."""
+    def _within(
+        self, timeout: float | None, what: str, *, endless: bool = False, grace: float = 0.0
+    ) -> Iterator[Deadline]:
+        """The frame of a public call. Raises CallTimeout, with what the registry says of it, if it does.
+
+        ``grace``: where the registry is told the time, it may be heard a little later.
+        """
         deadline = Deadline(arguments.check_timeout(timeout, endless=endless))
         self._home.enter()
         late = f"{what} was not done"
-        with deadline.limit(late, CallTimeout):
+        with deadline.limit(late, CallTimeout, grace):
             try:
                 yield deadline
             except CallTimeout as error:

@@ -8,12 +8,13 @@ user's bytes are sent, and looked up once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import gevent
 
 from stractory.clients.deadline import Deadline
-from stractory.clients.direct import DirectStream
+from stractory.clients.direct import Carried
 from stractory.clients.events import Events
 from stractory.clients.registry import RegistryLink
 from stractory.clients.workers import WorkerLinks
@@ -27,7 +28,6 @@ from stractory.errors import (
     StaleLocation,
     WorkerUnavailable,
 )
-from stractory.net.stream import Stream
 from stractory.wire.info import ActorInfo
 
 _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionResetError)
@@ -37,7 +37,7 @@ _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionRes
 class Connection(NamedTuple):
     """A stream, and what the user is given for it."""
 
-    stream: Stream | DirectStream
+    stream: Carried
     client: Any
 
 
@@ -105,7 +105,8 @@ class Connector:
             return error
 
     def _open(self, info: ActorInfo, direct: bool) -> Connection:
-        wrap = self._wrappers.find(info)  # first: nothing is opened for code that may not run here
+        # Found first: nothing is opened for code that may not run here.
+        wrap = self._wrappers.find(info, partial(self._events.callback_failed, info.name))
         stream = self._workers.open_port(info) if direct else self._workers.open(info)
         try:
             client = wrap(stream)

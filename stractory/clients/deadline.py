@@ -38,10 +38,8 @@ class Deadline:
         return self.timeout if left is None or self.timeout is None or left >= self.timeout else left
 
     @contextmanager
-    def limit(
-        self, what: str, error: Callable[[str], StractoryError], grace: float = GRACE
-    ) -> Iterator[None]:
-        """Cut off what runs inside at the deadline and a little; raises ``error`` of "``what`` in 30 s"."""
+    def limit(self, what: str, error: Callable[[str], StractoryError], grace: float = 0.0) -> Iterator[None]:
+        """Cut off what runs inside at the deadline, and ``grace``; raises ``error`` of "``what`` in 30 s"."""
         with gevent.Timeout(self.left(grace)) as timer:
             try:
                 yield

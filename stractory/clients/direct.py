@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from stractory.net.carrier import BlockingCarrier
 from stractory.net.sockets import SocketStream
+from stractory.net.stream import Stream
 
 
 class DirectStream(SocketStream):
@@ -54,3 +56,7 @@ class DirectStream(SocketStream):
         callbacks, self._ended = self._ended, ()
         for callback in callbacks:
             callback(error)
+
+
+Carried = Stream | DirectStream | BlockingCarrier
+"""All that a connection to an actor may be: shared, a socket of its own, or what another protocol carries."""

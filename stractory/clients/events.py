@@ -3,7 +3,8 @@
 =================  ================================  ====================================================
 event              arguments                         when
 =================  ================================  ====================================================
-error              error                             the link to the registry broke
+error              error                             the link to the registry broke, or a function that an
+                                                     actor called back raised
 fail               error                             the registry broke the wire format
 timeout                                              nothing came from it for ``idle_timeout`` seconds
 close              had_error                         the link to it is over
@@ -27,7 +28,7 @@ from weakref import WeakKeyDictionary, ref
 import gevent
 from gevent.pool import Group
 
-from stractory.clients.direct import DirectStream
+from stractory.clients.direct import Carried
 from stractory.errors import ProtocolError
 from stractory.net.link import Link
 from stractory.net.stream import Stream
@@ -76,7 +77,7 @@ class Events:
         link.call_at_end(ended)
         self._watch_idle(link, "timeout", tuple)
 
-    def watch_actor(self, name: str, stream: Stream | DirectStream, connection: Any) -> None:
+    def watch_actor(self, name: str, stream: Carried, connection: Any) -> None:
         """Tell of what happens to an actor's connection; ``connection`` is what the user was given for it."""
         # Weakly, for the stream holds ``ended``: it is given up as soon as the user has dropped it.
         watched, held = ref(stream), _held_weakly(connection)
@@ -91,6 +92,11 @@ class Events:
         stream.call_at_end(ended)
         if isinstance(stream, Stream) and not stream.closed:
             self._watch_idle(stream, "actor-timeout", lambda: (name, held()))
+
+    def callback_failed(self, name: str, error: BaseException) -> None:
+        """A function of the user's raised when an actor called it."""
+        if not self._emit("error", error):
+            log.error("a function that actor %r called failed", name, exc_info=error)
 
     def _watch_idle(self, watched: Link | Stream, event: str, arguments: _Arguments) -> None:
         if self._idle_timeout is not None:
@@ -117,9 +123,12 @@ class Events:
         others = [task for task in self._telling if task is not gevent.getcurrent()]
         gevent.joinall(others, timeout=LAST_WORDS)
 
-    def _emit(self, event: str, *arguments: Any) -> None:
-        if functions := self._functions.get(event):
+    def _emit(self, event: str, *arguments: Any) -> bool:
+        """Whether somebody listens."""
+        functions = self._functions.get(event, ())
+        if functions:
             self._telling.spawn(_call_all, event, tuple(functions), arguments)
+        return bool(functions)
 
 
 def _held_weakly(connection: Any) -> Callable[[], Any]:

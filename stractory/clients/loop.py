@@ -28,10 +28,14 @@ class LoopEnded(Exception):
 
 
 class Loop:
-    """Runs from when it is made until :meth:`end`. ``stand_ins`` are by the id of what they stand for."""
+    """Runs from when it is made until :meth:`end`. ``stand_ins`` are by the id of what they stand for.
+
+    ``told`` are what calls functions of the user's, by the ids of whose method each is and of the function.
+    """
 
     def __init__(self) -> None:
         self.stand_ins: WeakValueDictionary[int, Any] = WeakValueDictionary()
+        self.told: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
         self.lock = threading.RLock()  # for the stand-ins, and so that nothing is handed to an ended loop
         self._process = os.getpid()
         self._jobs: deque[Callable[[], Any]] = deque()

@@ -16,6 +16,7 @@ from stractory.errors import ActorLost, AuthError, StractoryError, UnreachableEr
 from stractory.net import sockets
 from stractory.net.address import Address, address
 from stractory.net.calls import Calls
+from stractory.net.carrier import BlockingCarrier
 from stractory.net.handshake import prove_to_server
 from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
@@ -52,7 +53,7 @@ class WorkerLinks:
         self._links: dict[str, Link] = {}
         self._calls: dict[Link, Calls] = {}
         self._dialling = KeyedLocks()
-        self._direct: WeakSet[DirectStream] = WeakSet()
+        self._direct: WeakSet[DirectStream | BlockingCarrier] = WeakSet()
 
     def open(self, info: ActorInfo) -> Stream:
         """A stream to the actor, accepted. Raises WorkerUnavailable, AuthError, ActorLost, StaleLocation."""
@@ -76,9 +77,15 @@ class WorkerLinks:
         except ConnectionError as error:  # LinkError is one
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from error
 
-    def open_port(self, info: ActorInfo) -> DirectStream:
-        """A connection of its own to the actor's own port. Raises as open()."""
+    def open_port(self, info: ActorInfo) -> DirectStream | BlockingCarrier:
+        """A connection of its own to the actor's own port. Raises as open(), and ActorNotPublic."""
         port = self.endpoint(info)
+        if info.kind == "rpc":
+            from stractory.actors import zerorpc_port  # ZeroMQ is loaded if needed
+
+            carrier = zerorpc_port.dial(f"tcp://{port}", f"actor {info.name!r}", info.name, info.epoch)
+            self._direct.add(carrier)
+            return carrier
         try:
             stream = DirectStream(fileno=sockets.connect(port).detach())
         except UnreachableError as error:

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from typing import Any
 
 from stractory.actors.code import load
 from stractory.actors.definition import ActorDefinition, Wrapper
 from stractory.actors.kinds import kind
 from stractory.clients.workers import WorkerLinks
-from stractory.errors import UntrustedWrapper
+from stractory.errors import UntrustedWrapper, WrapperNotFound
 from stractory.wire.info import ActorInfo
 from stractory.wire.shipping import Code
 
+Make = Callable[[Any, Mapping[str, Any]], Any]
+Failed = Callable[[BaseException], None]
+
+ENTRY_POINTS = "stractory.wrappers"
+"""The group of entry points by which an installed package brings wrappers."""
+
+_named: dict[str, Make] = {}
 _own: dict[bytes, Wrapper] = {}  # by digest: the wrappers that this process made, which it trusts as they are
+
+
+def wrapper(name: str, make: Make | None = None) -> Any:
+    """Register a client wrapper, ``make(connection, options)``, in this process; also a decorator.
+
+    A definition with ``client="name"`` then uses it, whoever made that: it is this process's own code.
+    Installed packages bring theirs by entry points of the group ``stractory.wrappers``.
+    """
+    if not isinstance(name, str) or not name or ":" in name:
+        raise ValueError(f"a wrapper's name is a str without a colon, not {name!r}")
+    if make is None:
+        return lambda make: wrapper(name, make)
+    if not callable(make):
+        raise TypeError(f"a wrapper is a function(connection, options), not {make!r}")
+    _named[name] = make
+    return make
 
 
 def remember_own(definition: ActorDefinition) -> None:
@@ -28,18 +52,23 @@ class Wrappers:
     def __init__(self, workers: WorkerLinks, trust: bool) -> None:
         self._workers = workers
         self._trust = trust
-        self._loaded: dict[bytes, Callable[[Any, Mapping[str, Any]], Any]] = {}
+        self._loaded: dict[bytes, Make] = {}
 
-    def find(self, info: ActorInfo) -> Callable[[Any], Any]:
-        """What makes the client of a connection. Raises UntrustedWrapper."""
+    def find(self, info: ActorInfo, failed: Failed) -> Callable[[Any], Any]:
+        """What makes the client of a connection. Raises UntrustedWrapper and WrapperNotFound.
+
+        ``failed`` is told of errors of functions that the actor calls back.
+        """
+        wrap = kind(info.kind).wrap
         if not info.wrapped:
-            wrap = kind(info.kind).wrap
-            return lambda stream: wrap(stream, {})
+            return lambda stream: wrap(stream, failed)
         described = self._workers.call(info, "describe")
-        wrapper = self._trusted(info.name, Code.from_wire(described["wrapper"]))
-        return lambda stream: wrapper(stream, described["options"])
+        code = Code.from_wire(described["wrapper"])
+        named = code.path is not None and ":" not in code.path
+        make = _find_named(info.name, str(code.path)) if named else self._trusted(info.name, code)
+        return lambda stream: make(wrap(stream, failed), described["options"])
 
-    def _trusted(self, name: str, code: Code) -> Callable[[Any, Mapping[str, Any]], Any]:
+    def _trusted(self, name: str, code: Code) -> Make:
         own = _own.get(code.digest)
         if callable(own):
             return own
@@ -51,3 +80,16 @@ class Wrappers:
         if code.digest not in self._loaded:
             self._loaded[code.digest] = load(code)
         return self._loaded[code.digest]
+
+
+def _find_named(actor: str, name: str) -> Make:
+    if name not in _named:
+        for found in entry_points(group=ENTRY_POINTS, name=name):
+            _named[name] = found.load()
+            break
+        else:
+            raise WrapperNotFound(
+                f"actor {actor!r} wants the client wrapper {name!r}, which this process does not have: "
+                f"register it with stractory.wrapper({name!r}, function)"
+            )
+    return _named[name]

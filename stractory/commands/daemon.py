@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -44,6 +45,12 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process have as many sockets as the system allows: each own port of an actor is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def load_keys(key_file: Path, *binds: Address) -> keys.KeyRing:

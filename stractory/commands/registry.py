@@ -8,6 +8,7 @@ from stractory.commands.daemon import (
     end_on_signals,
     load_keys,
     plain_words,
+    raise_descriptor_limit,
     say_ready,
     set_up_logging,
 )
@@ -43,6 +44,7 @@ def main() -> int:
     """Run a registry until a signal ends it; returns the exit status."""
     settings = make_parser().parse()
     set_up_logging(settings.log_level)
+    raise_descriptor_limit()
     with plain_words(PROGRAM):
         _serve(settings)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from stractory.commands.daemon import (
     end_on_signals,
     load_keys,
     plain_words,
+    raise_descriptor_limit,
     say_ready,
     set_up_logging,
 )
@@ -79,6 +81,8 @@ def main() -> int:
     add_worker_settings(parser)
     settings = parser.parse()
     set_up_logging(settings.log_level)
+    logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # it logs what its clients are told anyway
+    raise_descriptor_limit()
     with plain_words(PROGRAM):
         _serve(settings)
     return 0

@@ -1,49 +1,67 @@
 """Calls over one stream: the two ends of rpc.
 
-Either side may call the other. Calls are started in the order in which they arrive, each in a green thread
-of its own, and run at most once: each ends with its result, the error it raised, or an error of ours.
+Either side may call the other's methods, and functions that the other has passed to it. Calls are started in
+the order in which they arrive and run at most once: each ends with its result, with items, with the error it
+raised, or with an error of ours. One that waits holds up no other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import traceback
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
 
-from stractory.errors import (
-    CallTimeout,
-    LinkClosed,
-    LinkError,
-    StractoryError,
-    UnknownMethod,
-    from_wire,
-    to_wire,
+from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, from_wire
+from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Inbox, Items, within_deadline
+from stractory.net.callbacks import Callback
+from stractory.net.carrier import Carrier
+from stractory.net.serving import Server, Serving
+from stractory.wire.codec import MessageReader, encode
+from stractory.wire.messages import (
+    Call,
+    Cancel,
+    Ended,
+    Failure,
+    Item,
+    Message,
+    More,
+    Opened,
+    Release,
+    Result,
 )
-from stractory.net.stream import Stream
-from stractory.wire.messages import Call, Failure, Message, MessageReader, Result, encode
+from stractory.wire.references import References
 
 log = logging.getLogger(__name__)
 
-DEFAULT_TIMEOUT = 30.0
-"""Seconds a call waits for its answer unless told otherwise."""
 
-UNSENT_LIMIT = 1024 * 1024
-"""Bytes of messages queued on a stream at which senders begin to wait."""
+UNFINISHED_LIMIT = 16 * 1024 * 1024
+"""Bytes of calls that may come while others run; then their sender has to wait until these are done."""
 
 
 class Calls:
-    """One end. ``methods`` are what the other end may call; without any, this end only calls."""
+    """One end. ``serving`` says what the other may call."""
 
-    def __init__(self, stream: Stream, methods: Mapping[str, Callable[..., Any]] | None = None) -> None:
+    def __init__(self, stream: Carrier, serving: Serving | None = None) -> None:
         self.stream = stream
-        self._methods = methods or {}
-        self._reader = MessageReader()
+        self.serving = serving or Serving()
+        self.references = References(partial(Callback, self)) if self.serving.functions else None
+        self._reader = MessageReader(self.references)
         self._last_id = 0
-        self._waiting: dict[int, AsyncResult[Any]] = {}
+        self._waiting: dict[int, Answer | AsyncResult[Any]] = {}
+        self._inboxes: dict[int, Inbox] = {}
+        self._listeners: list[Callable[[], Any]] = []
+        self._untold: deque[Cancel | Release] = deque()  # what was collected, perhaps in another thread
+        self._server: Server | None = None
+        self._unfinished = 0  # bytes with which calls came, since last none was running
+        self._owed = 0  # of these, what was not yet said to be consumed
+        self._loop = gevent.get_hub().loop
         stream.deliver_to(self)
 
     def __repr__(self) -> str:
@@ -52,96 +70,240 @@ class Calls:
     # ---- calling -----------------------------------------------------------------------------------
 
     def call(
-        self,
-        method: str,
-        *args: Any,
-        call_timeout: float | None = DEFAULT_TIMEOUT,
-        **kwargs: Any,
+        self, method: str, *args: Any, call_timeout: float | None = DEFAULT_TIMEOUT, **kwargs: Any
     ) -> Any:
-        """What ``method(*args, **kwargs)`` returns on the other side.
+        """What ``method(*args, **kwargs)`` returns on the other side; see :meth:`request`."""
+        return self.request(method, args, kwargs, call_timeout)
+
+    def request(
+        self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+    ) -> Any:
+        """What a method or function returns on the other side; Items where that is a generator.
 
         Raises what it raised there (an error of our tree as itself, others as RemoteError), UnknownMethod,
-        CallTimeout after ``call_timeout`` seconds (None waits for ever), and what ended the stream.
+        CallTimeout after ``timeout`` seconds (None waits for ever), and what ended the stream.
         """
-        if call_timeout is not None:
-            call_timeout = max(0.0, call_timeout)  # the other side refuses less, and NaN, with all the stream
-        self._last_id += 1
-        id = self._last_id
-        answer = self._waiting[id] = AsyncResult()
-        late = CallTimeout(f"{self.stream.label}: no answer to {method}() in {call_timeout} s")
+        timeout = within_deadline(timeout)
+        answer = Answer()
+        began = monotonic()
+        id = self._begin(answer, target, args, kwargs, timeout)
         try:
-            with gevent.Timeout(call_timeout, late):
-                self._write(Call(id, method, list(args), kwargs, call_timeout))
-                return answer.get()
+            left = None if timeout is None else max(0.0, timeout - (monotonic() - began))
+            return answer.wait(left, partial(self._late, target, timeout))
         finally:
             self._waiting.pop(id, None)
 
-    def send(self, method: str, *args: Any, **kwargs: Any) -> None:
+    def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
+        """As request(), without waiting."""
+        answer: AsyncResult[Any] = AsyncResult()
+        self._begin(answer, target, args, kwargs, None)
+        return answer
+
+    def post(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run it on the other side; neither a result nor an error comes back."""
-        self._write(Call(None, method, list(args), kwargs, None))
+        self._write(Call(None, target, args, kwargs, None))  # type: ignore[arg-type]
 
-    def _write(self, message: Message) -> None:
-        self.stream.push(encode(message))
-        self.stream.drain(at_most=UNSENT_LIMIT)
+    def _begin(
+        self,
+        answer: Answer | AsyncResult[Any],
+        target: str | int,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> int:
+        self._last_id += 1
+        id = self._last_id
+        self._waiting[id] = answer
+        try:
+            self._write(Call(id, target, args, kwargs, timeout), timeout)  # type: ignore[arg-type]
+        except BaseException as error:
+            self._waiting.pop(id, None)  # the end of the stream may have emptied it
+            raise self._late(target, timeout) if type(error) is TimeoutError else error from None
+        return id
 
-    # ---- being called --------------------------------------------------------------------------------
+    def _late(self, target: str | int, timeout: float | None) -> CallTimeout:
+        what = f"{target}()" if isinstance(target, str) else "a callback"
+        return CallTimeout(f"{self.stream.label}: no answer to {what} in {timeout:g} s")
+
+    def _write(self, message: Message, timeout: float | None = None) -> None:
+        if self.stream.closed:  # before functions are referred to, of which none would be given back
+            raise self._over()
+        self.stream.queue(encode(message, self.references))
+        self.stream.make_room(timeout)
+
+    def _over(self) -> OSError:
+        """Why nothing can be sent any more."""
+        try:
+            self.stream.queue(b"")
+        except LinkError as error:
+            return error
+        except OSError:
+            pass  # closed here
+        return LinkClosed(f"{self.stream.label}: the connection is closed")
+
+    # ---- what arrives --------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Part of :class:`stractory.net.stream.Receiver`."""
+        """Part of :class:`stractory.net.receiver.Receiver`."""
+        before = self._server.running if self._server is not None else 0
         try:
-            messages = self._reader.feed(data)
+            for message in self._reader.feed(data):
+                _HANDLERS[type(message)](self, message)
         except LinkError as error:
             log.warning("%s: %s", self.stream.label, error)
-            self._fail_waiting(error)
-            self.stream.abort()
+            self.stream.give_up(error)
             return
-        for message in messages:
-            if isinstance(message, Call):
-                gevent.spawn(self._run, message)
-            elif answer := self._waiting.get(message.id):
-                if isinstance(message, Result):
-                    answer.set(message.value)
-                else:
-                    answer.set_exception(from_wire(message.code, message.message, message.details))
+        self._arrived(len(data), self._server is not None and self._server.running > before)
+
+    def _arrived(self, size: int, calls: bool) -> None:
+        """Let as much follow; but of calls only so much while many run, whose arguments are all kept."""
+        self._unfinished = self._unfinished + size if calls else self._unfinished
+        if self._unfinished > UNFINISHED_LIMIT:
+            self._owed += size
+        else:
+            self.stream.consumed(size)
+
+    def _all_finished(self) -> None:
+        owed, self._owed, self._unfinished = self._owed, 0, 0
+        if owed and not self.stream.closed:
+            self.stream.consumed(owed)
 
     def stream_ended(self, error: Exception | None) -> None:
-        """Part of :class:`stractory.net.stream.Receiver`."""
-        self._fail_waiting(error or LinkClosed(f"{self.stream.label}: the stream ended"))
+        """Part of :class:`stractory.net.receiver.Receiver`."""
+        reason = error or LinkClosed(f"{self.stream.label}: the stream ended")
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            answer.set_exception(reason)
+        inboxes, self._inboxes = self._inboxes, {}
+        for inbox in inboxes.values():
+            inbox.end(reason)
+        if self._server is not None:
+            self._server.end()
+        callbacks = self.references.clear() if self.references is not None else []
+        for callback in callbacks:
+            callback.ended()
+        listeners, self._listeners = self._listeners, []
+        for function in listeners:
+            self.tell(function)
         if error is None:
             self.stream.close()
 
-    def _fail_waiting(self, error: Exception) -> None:
-        for answer in self._waiting.values():
+    def _called(self, call: Call) -> None:
+        # A number that was never given ends the connection.
+        function = self._find(call.target) if isinstance(call.target, int) else None
+        self._serve().take(call, function)
+
+    def _returned(self, result: Result) -> None:
+        if answer := self._waiting.pop(result.id, None):
+            answer.set(result.value)
+
+    def _failed(self, failure: Failure) -> None:
+        error = from_wire(failure.code, failure.message, failure.details)
+        if answer := self._waiting.pop(failure.id, None):
             answer.set_exception(error)
+        elif inbox := self._inboxes.pop(failure.id, None):
+            inbox.end(error)
 
-    def _run(self, call: Call) -> None:
-        try:
-            method = self._methods.get(call.method)
-            if method is None:
-                known = ", ".join(sorted(self._methods)) or "none"
-                raise UnknownMethod(f"{self.stream.label} has no method {call.method!r}; it has: {known}")
-            value = method(*call.args, **call.kwargs)
-        except gevent.GreenletExit:
-            return
-        except BaseException as error:  # sys.exit() in a method must not end the process
-            self._answer_failure(call, error)
-            return
-        if call.id is not None:
-            try:
-                self._answer(Result(call.id, value))
-            except (TypeError, ValueError, OverflowError) as error:
-                self._answer_failure(call, TypeError(f"the result of {call.method}() cannot travel: {error}"))
-
-    def _answer_failure(self, call: Call, error: BaseException) -> None:
-        own = isinstance(error, StractoryError)
-        text = "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        if call.id is None:
-            log.error("%s: one-way call of %s() failed: %s", self.stream.label, call.method, text or error)
+    def _opened(self, opened: Opened) -> None:
+        id = opened.id
+        cancel = partial(self._tell_soon, Cancel(id))
+        if answer := self._waiting.pop(id, None):
+            inbox = self._inboxes[id] = Inbox()
+            answer.set(Items(inbox, lambda credit: self._write(More(id, credit)), cancel))
         else:
-            self._answer(Failure(call.id, *to_wire(error, text)))
+            cancel()
 
-    def _answer(self, message: Message) -> None:
+    def _came(self, item: Item) -> None:
+        if inbox := self._inboxes.get(item.id):
+            inbox.put(item.value)
+
+    def _ended(self, ended: Ended) -> None:
+        if inbox := self._inboxes.pop(ended.id, None):
+            inbox.end(None)
+
+    def _serve(self) -> Server:
+        if self._server is None:
+            self._server = Server(self.serving, self.stream.label, self._write, self._all_finished)
+        return self._server
+
+    def _find(self, number: int) -> Any:
+        if self.references is None:
+            raise ProtocolError("a call of a function where none may be passed")
+        return self.references.find(number)
+
+    def _released(self, release: Release) -> None:
+        if self.references is None:
+            raise ProtocolError("a function given back where none may be passed")
+        self.references.release(release.function, release.times)
+
+    # ---- functions of the other side's -----------------------------------------------------------------
+
+    def call_at_end(self, function: Callable[[], Any]) -> None:
+        """Call ``function`` when the connection is over; at once if it is already."""
+        if self.stream.closed:
+            self.tell(function)
+        else:
+            self._listeners.append(function)
+
+    def abandon(self) -> None:
+        """Whoever called holds this no more. It may be called from any thread, at any moment."""
+        self._later(self._close_if_unused)
+
+    def _later(self, function: Callable[[], None]) -> None:
+        with contextlib.suppress(ValueError):  # the loop is gone, and all connections with it
+            self._loop.run_callback_threadsafe(function)
+
+    def _close_if_unused(self) -> None:
+        functions = self.references is not None and self.references.given
+        if not (functions or self._waiting or self._inboxes or self._listeners or self.stream.closed):
+            self.stream.close()
+
+    def tell(self, function: Callable[[], Any]) -> None:
+        """Run it in a green thread of its own."""
+        self.serving.spawn(self._tell, function)
+
+    def _tell(self, function: Callable[[], Any]) -> None:
         try:
-            self._write(message)
-        except OSError:
-            log.debug("%s: nobody waits for the answer any more", self.stream.label)
+            function()
+        except gevent.GreenletExit:
+            raise
+        except BaseException as error:  # sys.exit() in it must not end the process
+            self.serving.failed(f"{self.stream.label}: a function for the end of a connection", error)
+
+    def release(self, callback: Callback) -> None:
+        """It is needed here no more."""
+        if self.references is not None:
+            self.references.forget(callback.number, callback)
+        self.give_back(callback.number, callback.received)
+
+    def give_back(self, number: int, count: int) -> None:
+        """Nothing here refers to that function any more. It may be called from any thread, at any moment."""
+        self._tell_soon(Release(number, count))
+
+    def _tell_soon(self, message: Cancel | Release) -> None:
+        if not self.stream.closed:
+            self._untold.append(message)
+            self._later(self._tell_untold)
+
+    def _tell_untold(self) -> None:
+        while self._untold:
+            message = self._untold.popleft()
+            if isinstance(message, Cancel):
+                self._inboxes.pop(message.id, None)
+            elif self.references is not None:
+                self.references.forget(message.function)
+            if not self.stream.closed:
+                self.stream.queue(encode(message))
+
+
+_HANDLERS: dict[type, Callable[[Calls, Any], None]] = {
+    Call: Calls._called,
+    Result: Calls._returned,
+    Failure: Calls._failed,
+    Opened: Calls._opened,
+    Item: Calls._came,
+    Ended: Calls._ended,
+    More: lambda calls, more: calls._serve().grant(more.id, more.credit),
+    Cancel: lambda calls, cancel: calls._serve().cancel(cancel.id),
+    Release: Calls._released,
+}

@@ -30,7 +30,7 @@ from gevent.socket import socket
 
 from stractory.errors import AuthError, ProtocolError, UnreachableError, VersionMismatch
 from stractory.net.keys import Key, KeyRing, digest
-from stractory.wire.messages import pack, unpack
+from stractory.wire.codec import pack, unpack
 
 VERSION = 1
 TIME_LIMIT = 5.0

@@ -28,6 +28,7 @@ from stractory.net import sockets
 from stractory.net.address import Address
 from stractory.net.handshake import prove_to_server
 from stractory.net.keys import Key
+from stractory.net.outgoing import Outgoing
 from stractory.net.stream import Stream
 from stractory.net.writer import Writer
 from stractory.wire import events
@@ -61,7 +62,7 @@ class Link:
         self._serve = serve
         self._session = Session(dialled=dialled)
         self._streams: dict[int, ref[Stream]] = {}
-        self._held: set[Stream] = set()
+        self._held: set[Outgoing] = set()
         self._parting = False  # one side has said that it goes
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
@@ -110,9 +111,13 @@ class Link:
         """Keep the stream alive until it is over: it has a receiver, and needs nobody to read from it."""
         self._held.add(stream)
 
-    def has_room(self, stream: Stream) -> bool:
+    def has_room(self, stream: Outgoing) -> bool:
         """Whether a frame may be made now; if not, the stream is pumped when there is room."""
         return self._writer.has_room(stream)
+
+    def gather_soon(self, stream: Outgoing) -> None:
+        """Have the stream push what it has queued at the end of this turn."""
+        self._writer.gather_soon(stream)
 
     def flush(self) -> None:
         """Send what is queued now, as far as the kernel takes it, and not at the end of this turn."""
@@ -136,7 +141,7 @@ class Link:
         self._session.finish(stream_id)
         self._writer.flush_soon()
 
-    def release(self, stream: Stream, abort: bool) -> None:
+    def release(self, stream: Outgoing, abort: bool) -> None:
         """The stream was closed here; what still comes for it is refused."""
         self._held.discard(stream)
         if self._streams.pop(stream.id, None) is not None:
@@ -152,7 +157,8 @@ class Link:
 
     def drop(self, stream_id: int, abort: bool) -> None:
         """A stream was collected that nobody closed. It may be called from any thread, at any moment."""
-        self._loop.run_callback_threadsafe(self._dropped, stream_id, abort)
+        with contextlib.suppress(ValueError):  # the loop is gone, and the link with it
+            self._loop.run_callback_threadsafe(self._dropped, stream_id, abort)
 
     def _dropped(self, stream_id: int, abort: bool) -> None:
         if self.ended is None and self._streams.pop(stream_id, None) is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from gevent.server import StreamServer
 from gevent.socket import socket
@@ -34,15 +35,7 @@ class Listener:
     def __init__(
         self, address: Address, handle: Handle, *, name: str, insecure_plaintext: bool = False
     ) -> None:
-        if not address.is_loopback:
-            if not insecure_plaintext:
-                raise ConfigError(
-                    f"{name} would listen at {address}, beyond loopback, in plain text; "
-                    "listen at 127.0.0.1, or set insecure-plaintext = yes on a network you trust"
-                )
-            log.warning(
-                "%s listens at %s in plain text: anyone on the way can read and alter it", name, address
-            )
+        _check_plaintext(address, name, insecure_plaintext)
         self.name = name
         self._handle = handle
         self._server = StreamServer(address, self._serve, backlog=BACKLOG)
@@ -68,6 +61,14 @@ class Listener:
         self._server.close()
 
 
+class Bindable(Protocol):
+    """A ZeroMQ server. ``endpoint``: where it is bound."""
+
+    @property
+    def endpoint(self) -> str: ...
+    def bind(self, endpoint: str) -> Any: ...
+
+
 class Ports:
     """Where actors' own ports are: on ``host``, in ``numbers`` or anywhere free."""
 
@@ -85,7 +86,33 @@ class Ports:
                 )
             except PortUnavailable:
                 continue
-        raise PortUnavailable(f"no free port on {self.host} for {name} in {_spell_range(self._numbers)}")
+        raise self._used_up(name)
+
+    def lend(self, server: Bindable, name: str) -> Address:
+        """Where ``server``, which binds itself, now listens: the first free port. Raises as listen()."""
+        for number in self._numbers or (0,):
+            _check_plaintext(Address(self.host, number), name, self._insecure_plaintext)
+            try:
+                server.bind(f"tcp://{self.host}:{number or '*'}")
+            except Exception as error:  # ZeroMQ's errors have no root in the standard library
+                if getattr(error, "errno", None) != errno.EADDRINUSE:
+                    raise
+                continue
+            return Address(self.host, int(server.endpoint.rpartition(":")[2]))
+        raise self._used_up(name)
+
+    def _used_up(self, name: str) -> PortUnavailable:
+        return PortUnavailable(f"no free port on {self.host} for {name} in {_spell_range(self._numbers)}")
+
+
+def _check_plaintext(address: Address, name: str, insecure_plaintext: bool) -> None:
+    if not address.is_loopback:
+        if not insecure_plaintext:
+            raise ConfigError(
+                f"{name} would listen at {address}, beyond loopback, in plain text; "
+                "listen at 127.0.0.1, or set insecure-plaintext = yes on a network you trust"
+            )
+        log.warning("%s listens at %s in plain text: anyone on the way can read and alter it", name, address)
 
 
 def _spell(peer: Any) -> str:

@@ -16,10 +16,11 @@ S = TypeVar("S", bound="SocketLike")
 class SocketLike:
     """Built on recv(), sendall() and close(); ``_io_refs`` counts the files made of it."""
 
-    __slots__ = ("_close_asked", "_io_refs")
+    __slots__ = ("_close_asked", "_io_refs", "_timeout")
 
     _io_refs: int
     _close_asked: bool
+    _timeout: float | None
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         raise NotImplementedError
@@ -55,6 +56,13 @@ class SocketLike:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def settimeout(self, seconds: float | None) -> None:
+        """How long reading and writing may wait; None is for ever. There is no non-blocking mode."""
+        self._timeout = seconds
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
 
     def setsockopt(self, *options: Any) -> None:
         """Accepted and ignored: the link's socket is shared."""

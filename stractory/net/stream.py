@@ -11,30 +11,23 @@ import errno
 import socket as stdlib_socket
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
 
 from stractory.errors import LinkClosed, StractoryError, StreamReset
+from stractory.net.backlog import STILL_LIMIT
 from stractory.net.headers import receive_header
-from stractory.net.socketlike import CHUNK, SocketLike
+from stractory.net.outgoing import Outgoing
+from stractory.net.receiver import Receiver
 from stractory.wire.dialling import decode_answer
 
 if TYPE_CHECKING:
     from stractory.net.link import Link
 
 
-class Receiver(Protocol):
-    """What takes a stream's bytes as they arrive, in place of recv(). Neither method may block."""
-
-    def data_received(self, data: bytes) -> None: ...
-
-    def stream_ended(self, error: Exception | None) -> None:
-        """No more will come; ``error`` is None when the peer finished in order."""
-
-
-class Stream(SocketLike):
+class Stream(Outgoing):
     """A blocking, bidirectional byte stream over a link. It behaves like a connected socket.
 
     Iterating yields bytes as they arrive, to the end. ``with`` closes it. Reading raises StreamReset when
@@ -45,46 +38,27 @@ class Stream(SocketLike):
         "__weakref__",
         "_at_end",
         "_chunks",
-        "_closed",
-        "_error",
         "_finished",
-        "_link",
         "_lost",
         "_offset",
         "_readable",
         "_receiver",
-        "_shut",
-        "_timeout",
-        "_unsent",
-        "_unsent_size",
-        "_writable",
-        "activity",
-        "id",
-        "label",
+        "_told",
     )
 
     def __init__(
         self, link: Link, id: int, label: str, lost: Callable[[str], StractoryError] = LinkClosed
     ) -> None:
-        self.id = id
-        self.label = label
-        self.activity = 0  # grows with every arrival and departure of bytes
+        super().__init__(link, id, label)
         self._at_end: tuple[Callable[[Exception | None], None], ...] = ()
-        self._link = link
         self._lost = lost
         self._chunks: deque[bytes] = deque()
         self._offset = 0  # how much of the first chunk was read
-        self._unsent: deque[memoryview] = deque()
-        self._unsent_size = 0
         self._readable: Event | None = None  # made when somebody waits
-        self._writable: Event | None = None
         self._receiver: Receiver | None = None
+        self._told = False  # the receiver, of the end
         self._finished = False  # the peer sent its FIN
-        self._shut = False  # we sent our FIN
         self._close_asked = False
-        self._closed = False
-        self._error: Exception | None = None
-        self._timeout: float | None = None
         self._io_refs = 0
 
     def __repr__(self) -> str:
@@ -141,70 +115,9 @@ class Stream(SocketLike):
                 raise TimeoutError(f"{self.label}: nothing received in {self._timeout} s")
         return True
 
-    # ---- writing -----------------------------------------------------------------------------------
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of it, in one piece with regard to other green threads; waits while the peer is slow."""
-        self.push(data)
-        self._link.flush()
-        if self._unsent:
-            try:
-                self._wait_unsent(at_most=0)
-            except BaseException:  # it goes on sending, of what the caller may change from now on
-                self._unsent = deque(memoryview(bytes(view)) for view in self._unsent)
-                raise
-
-    def push(self, data: Any) -> None:
-        """Queue bytes without waiting; they leave in order, as window and link allow."""
-        if self._error is not None:
-            raise self._error
-        if self._closed:
-            raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
-        if self._shut:
-            raise OSError(errno.EPIPE, f"{self.label}: the stream is shut for writing")
-        view = memoryview(data).cast("B")
-        self.activity += 1
-        if view:
-            self._unsent.append(view)
-            self._unsent_size += len(view)
-            self.pump()
-
-    def drain(self, at_most: int) -> None:
-        """Wait until no more than ``at_most`` pushed bytes are waiting to be framed."""
-        if self._unsent_size > at_most:
-            self._wait_unsent(at_most)
-
-    def _wait_unsent(self, at_most: int) -> None:
-        with gevent.Timeout(self._timeout, TimeoutError(f"{self.label}: nothing sent in {self._timeout} s")):
-            while self._unsent_size > at_most:
-                if self._error is not None:
-                    raise self._error
-                if self._closed:
-                    raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
-                if self._writable is None:
-                    self._writable = Event()
-                self._writable.clear()
-                self._writable.wait()
-
-    def pump(self) -> None:
-        """Move unsent bytes into frames as far as window and link allow. Called again when there is room."""
-        unsent = self._unsent
-        if self._error is not None or self._closed:
-            unsent.clear()
-        while unsent:
-            if not self._link.has_room(self):
-                return
-            view = unsent[0]
-            size = self._link.send(self.id, view)
-            if not size:
-                break
-            self._unsent_size -= size
-            if size == len(view):
-                unsent.popleft()
-            else:
-                unsent[0] = view[size:]
-        if self._writable is not None:
-            self._writable.set()
+    def consumed(self, size: int) -> None:
+        """A receiver has used so many bytes: the peer may send as many again."""
+        self._link.consumed(self.id, size)
 
     # ---- opening and ending ------------------------------------------------------------------------
 
@@ -225,14 +138,18 @@ class Stream(SocketLike):
         self._receiver = receiver
         self._link.hold(self)
         while self._chunks:
-            receiver.data_received(self.recv(CHUNK))
+            chunk = self._chunks.popleft()
+            receiver.data_received(chunk[self._offset :])
+            self._offset = 0
         if self._finished or self._error is not None:
+            self._told = True
             receiver.stream_ended(self._error)
 
     def shutdown(self, how: int) -> None:
         """SHUT_WR tells the peer that no more will come; SHUT_RD is told to nobody."""
         if how != stdlib_socket.SHUT_RD and not self._closed:
-            self.drain(0)
+            self.gather()
+            self._wait_sent()
             self._shut = True
             self._link.finish(self.id)
             self._link.flush()
@@ -243,30 +160,47 @@ class Stream(SocketLike):
         Files made of it stay usable; it closes with the last of them.
         """
         self._close_asked = True
-        if self._io_refs <= 0:
-            self._close(abort=bool(self._chunks or self._unsent))
+        if self._io_refs > 0 or self._closed:
+            return
+        if self._error is None:
+            self.gather()
+        if self._backlog is None or self._chunks or self._sending or self._error is not None:
+            self._close(abort=bool(self._chunks or self._sending))
+        else:
+            self._closed = True
+            self._link.hold(self)  # until what was sent has left, or nothing of it does for too long
+            gevent.spawn_later(STILL_LIMIT, self._link.release, self, True)
+            self._end(None)
 
     def abort(self) -> None:
         """Give it up at once in both directions; the peer gets StreamReset."""
         self._close(abort=True)
 
+    def give_up(self, error: Exception) -> None:
+        """Give it up because of ``error``, which its user and receiver get."""
+        if not self._closed and self._error is None:
+            self._link.release(self, abort=True)
+            self.fail(error)
+
     def _close(self, abort: bool) -> None:
         if not self._closed:
             self._closed = True
             self._link.release(self, abort)
+            self._forget_backlog()
             self._end(None)
 
     def __del__(self) -> None:
         if not self._closed and self._error is None:
-            self._link.drop(self.id, abort=bool(self._chunks))
+            self._link.drop(self.id, abort=bool(self._chunks or self._backlog))
 
     # ---- what the link tells it: none of these waits -------------------------------------------------
 
     def receive(self, data: bytes) -> None:
         """Bytes arrived."""
         self.activity += 1
-        if self._receiver is not None:
+        if self._closed:  # and what was sent is still on its way
             self._link.consumed(self.id, len(data))
+        elif self._receiver is not None:
             self._receiver.data_received(data)
         else:
             self._chunks.append(data)
@@ -281,6 +215,7 @@ class Stream(SocketLike):
     def fail(self, error: Exception) -> None:
         """It is over, in both directions, because of ``error``."""
         self._error = error
+        self._forget_backlog()
         self._end(error)
 
     def lose(self, reason: str) -> None:
@@ -295,23 +230,16 @@ class Stream(SocketLike):
             self._at_end += (callback,)
 
     def _end(self, error: Exception | None) -> None:
-        for event in (self._readable, self._writable):
-            if event is not None:
-                event.set()
-        if self._receiver is not None:
+        if self._readable is not None:
+            self._readable.set()
+        if self._receiver is not None and not self._told:
+            self._told = True
             self._receiver.stream_ended(error)
         callbacks, self._at_end = self._at_end, ()
         for callback in callbacks:
             callback(error)
 
     # ---- what else a socket has ----------------------------------------------------------------------
-
-    def settimeout(self, seconds: float | None) -> None:
-        """How long reading and writing may wait; None is for ever. There is no non-blocking mode."""
-        self._timeout = seconds
-
-    def gettimeout(self) -> float | None:
-        return self._timeout
 
     def getpeername(self) -> Any:
         """The address of the other process's end of the link."""

@@ -23,6 +23,7 @@ class Pumped(Protocol):
     """A stream with bytes to frame."""
 
     def pump(self) -> None: ...
+    def gather(self) -> None: ...
 
 
 class Writer:
@@ -36,6 +37,7 @@ class Writer:
         self._closed = False
         self._draining: gevent.Greenlet[..., None] | None = None
         self._waiting: deque[Pumped] = deque()  # streams with bytes to send, while the kernel takes no more
+        self._gathering: list[Pumped] = []
         self._loop = gevent.get_hub().loop
 
     def has_room(self, stream: Pumped) -> bool:
@@ -49,6 +51,11 @@ class Writer:
             self._waiting.append(stream)
         return False
 
+    def gather_soon(self, stream: Pumped) -> None:
+        """Have the stream push what it has queued before the next flush, at the end of this turn."""
+        self._gathering.append(stream)
+        self.flush_soon()
+
     def flush_soon(self) -> None:
         """Send what is queued at the end of this turn of the loop."""
         if not self._armed:
@@ -57,6 +64,11 @@ class Writer:
 
     def flush(self) -> None:
         """Send what is queued as far as the kernel takes it now; a green thread sends the rest."""
+        self._armed = True  # what is gathered leaves with this flush
+        while self._gathering:
+            gathering, self._gathering = self._gathering, []
+            for stream in gathering:
+                stream.gather()
         self._armed = False
         if self._draining is not None or self._closed:
             return

@@ -18,6 +18,7 @@ from stractory.net.keys import NODE, OPERATOR, ROLES, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.process import Process
+from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.registry.orders import Node
 from stractory.registry.records import Worker
@@ -75,9 +76,9 @@ class RegistryServer:
             return
         link.accept_stream(stream)
         if identity.role == NODE:
-            Calls(stream, NodeMethods(self._registry, link).methods)
+            Calls(stream, Serving(NodeMethods(self._registry, link).methods))
         else:
-            Calls(stream, client_methods(self._registry, identity, link))
+            Calls(stream, Serving(client_methods(self._registry, identity, link)))
 
 
 def client_methods(registry: Registry, identity: Identity, link: Link) -> Methods:
@@ -116,7 +117,8 @@ class NodeMethods:
         self._link = link
         self._worker: Worker | None = None
         self.methods: Methods = {"register": self._register}
-        for method in (registry.beat, registry.started, registry.ended, registry.leaving, registry.goodbye):
+        told = (registry.started, registry.ended, registry.exited)
+        for method in (registry.beat, *told, registry.leaving, registry.goodbye):
             self.methods[method.__name__] = partial(self._about_itself, method)
 
     def _register(

@@ -210,6 +210,12 @@ class Registry:
         log.info("worker %s said goodbye", worker.address)
         self._bury(worker, proved=True)
 
+    def exited(self, worker: Worker, name: str, epoch: int, status: int) -> None:
+        """An actor came to an end of its own accord, as a child process does."""
+        if actor := worker.find(name, epoch):
+            log.info("actor %r on %s exited with status %d", name, worker.address, status)
+            self._orders.ended(actor)
+
     def link_ended(self, worker: Worker, node: Node) -> None:
         """A worker's link is gone: it is dead if its process is, else lost until its lease runs out."""
         if self._orders.nodes.get(worker.id) is not node:

@@ -18,7 +18,7 @@ from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
 
 from stractory.errors import ProtocolError, StractoryError, from_wire, to_wire
-from stractory.wire.messages import pack, unpack
+from stractory.wire.codec import pack, unpack
 
 HEADER_LENGTH = Struct(">H")
 T = TypeVar("T")

@@ -4,7 +4,7 @@ Pure data. Nothing here loads code; that is :mod:`stractory.actors.code`, which 
 
 A packed definition is one msgpack array::
 
-    [kind: str, init: CODE, wrapper: CODE or nil, options: map]
+    [kind: str, init: CODE, wrapper: CODE or nil, options: map, settings: map]
     CODE = [path: str or nil, python: str or nil, dill: str or nil, sha256: bin32, body: bin]
 
 ``path`` ("package.module:function") is set for code that the worker imports itself; then ``python`` and
@@ -16,12 +16,12 @@ version can crash another.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from stractory.errors import ProtocolError
-from stractory.wire.messages import pack, unpack
+from stractory.wire.codec import pack, unpack
 
 
 def runtime(python: str, dill: str) -> str:
@@ -74,25 +74,31 @@ class Code:
 
 @dataclass(frozen=True)
 class Definition:
-    """What ``create`` ships: packed once, created any number of times."""
+    """What ``create`` ships: packed once, created any number of times. ``settings`` are the kind's."""
 
     kind: str
     init: Code
     wrapper: Code | None
     options: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def packed(self) -> bytes:
         wrapper = self.wrapper.to_wire() if self.wrapper else None
-        packed: bytes = pack([self.kind, self.init.to_wire(), wrapper, self.options])
+        packed: bytes = pack([self.kind, self.init.to_wire(), wrapper, self.options, self.settings])
         return packed
 
     @classmethod
     def unpack(cls, packed: bytes) -> Definition:
         """The definition in ``packed``, its code unopened. Raises ProtocolError."""
         match unpack(packed):
-            case [str() as kind, list() as init, list() | None as wrapper, dict() as options]:
-                return cls(
-                    kind, Code.from_wire(init), None if wrapper is None else Code.from_wire(wrapper), options
-                )
+            case [
+                str() as kind,
+                list() as init,
+                list() | None as wrapper,
+                dict() as options,
+                dict() as settings,
+            ]:
+                client = None if wrapper is None else Code.from_wire(wrapper)
+                return cls(kind, Code.from_wire(init), client, options, settings)
         raise ProtocolError("malformed actor definition")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
 import logging
 from collections.abc import Callable, Mapping
@@ -10,8 +9,8 @@ from typing import Any
 
 import gevent
 
-from stractory.actors.kinds import Kind, kind
-from stractory.errors import LinkError, StaleLocation
+from stractory.actors.kinds import Kind, Server, kind
+from stractory.errors import StaleLocation
 from stractory.wire.life import Life
 from stractory.worker.exits import one_process
 from stractory.worker.loading import Loaded
@@ -23,9 +22,6 @@ DESTROY_LIMIT = 10.0
 
 STOP_LIMIT = 1.0
 """Seconds that an actor's code has to stop when it is told to; then it is left alone."""
-
-_BROKEN = frozenset({errno.EBADF, errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT})
-"""How a socket says that its connection is over."""
 
 
 class Context:
@@ -58,22 +54,46 @@ class Context:
 
 
 class Actor:
-    """One running actor. ``server`` is what its init returned."""
+    """One running actor, the owner of its server (:class:`stractory.actors.kinds.Owner`).
 
-    __slots__ = ("_context", "_serving", "ended", "kind", "life", "loaded", "on_end", "options", "server")
+    ``on_exit`` is told the status when it comes to an end of its own accord.
+    """
+
+    __slots__ = (
+        "_context",
+        "_on_exit",
+        "_stopped",
+        "_streams",
+        "_tasks",
+        "ended",
+        "kind",
+        "life",
+        "loaded",
+        "on_end",
+        "options",
+        "server",
+    )
 
     def __init__(
-        self, life: Life, loaded: Loaded, options: Mapping[str, Any], make_client: Callable[[], Any]
+        self,
+        life: Life,
+        loaded: Loaded,
+        options: Mapping[str, Any],
+        make_client: Callable[[], Any],
+        on_exit: Callable[[int], None] = lambda status: None,
     ) -> None:
         self.life = life
         self.loaded = loaded
         self.options = {**loaded.options, **options}
         self.kind: Kind = kind(loaded.kind)
-        self.server: Any = None
+        self.server: Server | None = None
         self.ended = False
         self.on_end: Callable[[], None] | None = None  # closes its own port
+        self._on_exit = on_exit
         self._context = Context(life.name, life.epoch, make_client)
-        self._serving: dict[Any, gevent.Greenlet[..., Any]] = {}  # stream -> green thread
+        self._stopped = False
+        self._streams: set[Any] = set()
+        self._tasks: set[gevent.Greenlet[..., Any]] = set()
 
     def __repr__(self) -> str:
         return f"<Actor {self.life.name!r} {self.life.kind} epoch {self.life.epoch}>"
@@ -83,41 +103,64 @@ class Actor:
         init = self.loaded.init
         try:
             with one_process():
-                self.server = init(*(self.options, self._context)[: _positional_parameters(init)])
-            self.kind.check(self.server)
+                made = init(*(self.options, self._context)[: _positional_parameters(init)])
+            self.server = self.kind.serve(made, self)
         except BaseException:
             self._context.close()
+            self._end_tasks()
             raise
+
+    # ---- as the owner of its server --------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.life.name
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.loaded.settings
+
+    @property
+    def log(self) -> logging.Logger:
+        return self._context.log
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> gevent.Greenlet[..., Any]:
+        """Run a function in a green thread that ends with the actor; what it raises is logged."""
+        task = gevent.Greenlet(self._run, function, args)
+        if not self._stopped:  # what ends may have more to do, and may not begin with it
+            self._tasks.add(task)
+            task.start()
+        return task
+
+    def _run(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            with one_process():
+                function(*args)
+        except gevent.GreenletExit:
+            pass
+        except BaseException:
+            log.exception("actor %r failed", self.name)
+        finally:
+            self._tasks.discard(gevent.getcurrent())
+
+    def exited(self, status: int) -> None:
+        """It has come to an end of its own accord."""
+        self._on_exit(status)
 
     # ---- connections -----------------------------------------------------------------------------------
 
-    def check_running(self) -> None:
-        """Raises StaleLocation when it has ended."""
-        if self.ended:
+    def check_running(self) -> Server:
+        """What serves it. Raises StaleLocation when it has ended."""
+        if self.ended or self.server is None:
             raise StaleLocation(f"{self.life.name!r} with the epoch {self.life.epoch} has ended")
+        return self.server
 
     def serve(self, stream: Any, address: Any) -> None:
-        """Serve one connection in a green thread of the actor's own. Raises StaleLocation."""
-        self.check_running()
-        self._serving[stream] = gevent.spawn(self._serve, stream, address)
-
-    def _serve(self, stream: Any, address: Any) -> None:
-        try:
-            with one_process():
-                self.kind.serve(self.server, stream, address)
-        except gevent.GreenletExit:
-            stream.abort()
-        except BaseException as error:
-            client_left = _is_end_of(stream, error)  # asked first: what follows ends it in any case
-            stream.abort()
-            if client_left:
-                log.debug("actor %r: a client left: %s", self.life.name, error)
-            else:
-                log.exception("actor %r: the handler of %s failed", self.life.name, _spell(address))
-        else:
-            stream.close()
-        finally:
-            self._serving.pop(stream, None)
+        """Take a connection, without waiting. Raises StaleLocation."""
+        server = self.check_running()
+        self._streams.add(stream)
+        stream.call_at_end(lambda error: self._streams.discard(stream))
+        server.connect(stream, address)
 
     # ---- the end ---------------------------------------------------------------------------------------
 
@@ -125,22 +168,22 @@ class Actor:
         """Take no more connections, run its destroy(), then end its connections and its client."""
         self.ended = True
         if self.on_end is not None:
-            self.on_end()
+            _run(self.on_end, STOP_LIMIT, f"the own port of actor {self.life.name!r}")
             self.on_end = None
-        destroy = getattr(self.server, "destroy", None)
-        if callable(destroy):
-            _run(destroy, DESTROY_LIMIT, f"destroy() of actor {self.life.name!r}")
-        self._end_connections()
+        if self.server is not None:
+            _run(self.server.destroy, DESTROY_LIMIT, f"destroy() of actor {self.life.name!r}")
+        self._end_tasks()
+        for stream in list(self._streams):  # of handlers that go on, or never began
+            stream.abort()
         self._context.close()
 
-    def _end_connections(self) -> None:
-        tasks = list(self._serving.values())
+    def _end_tasks(self) -> None:
+        self._stopped = True
+        tasks = [task for task in self._tasks if task is not gevent.getcurrent()]
         gevent.killall(tasks, block=False)
         gevent.joinall(tasks, timeout=STOP_LIMIT)
         if stubborn := [task for task in tasks if not task.dead]:
-            log.warning("actor %r: %d handlers catch GreenletExit and go on", self.life.name, len(stubborn))
-        for stream in list(self._serving):  # theirs, and those of handlers that never began
-            stream.abort()
+            log.warning("actor %r: %d green threads catch GreenletExit and go on", self.name, len(stubborn))
 
 
 def _run(function: Callable[[], Any], limit: float, what: str) -> None:
@@ -165,22 +208,6 @@ def _run(function: Callable[[], Any], limit: float, what: str) -> None:
         task.kill(timeout=STOP_LIMIT)
 
 
-def _is_end_of(stream: Any, error: BaseException) -> bool:
-    """Whether ``error`` is how ``stream`` tells that its client left, and not some other trouble."""
-    if isinstance(error, LinkError):
-        return error is getattr(stream, "error", None)  # of the streams, only sockets lack it
-    return isinstance(error, OSError) and error.errno in _BROKEN and not _is_connected(stream)
-
-
-def _is_connected(stream: Any) -> bool:
-    """Whether a socket has a peer; it has while either direction is open."""
-    try:
-        stream.getpeername()
-    except OSError:
-        return False
-    return True
-
-
 def _positional_parameters(function: Callable[..., Any]) -> int:
     """How many of (options, context) it takes."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -189,7 +216,3 @@ def _positional_parameters(function: Callable[..., Any]) -> int:
     except ValueError:  # some builtins tell none
         return 1
     return sum(parameter.kind in positional for parameter in parameters)
-
-
-def _spell(address: Any) -> str:
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)

@@ -40,10 +40,19 @@ class Entry:
 
 
 class Host:
-    """Name -> the latest life of it here. ``make_client`` makes the clients that contexts hand out."""
+    """Name -> the latest life of it here.
 
-    def __init__(self, make_client: Callable[[], Any]) -> None:
+    ``make_client`` makes the clients that contexts hand out; ``exited(name, epoch, status)`` is told, once
+    it is gone, of an actor that came to an end of its own accord.
+    """
+
+    def __init__(
+        self,
+        make_client: Callable[[], Any],
+        exited: Callable[[str, int, int], None] = lambda name, epoch, status: None,
+    ) -> None:
         self._make_client = make_client
+        self._exited = exited
         self._loader = Loader()
         self._entries: dict[str, Entry] = {}
         self._closing = False
@@ -101,7 +110,13 @@ class Host:
         """Returns what went wrong: gevent prints what a green thread raises."""
         self._await_before(entry)
         try:
-            actor = Actor(entry.life, self._loader.load(packed), options, self._make_client)
+            actor = Actor(
+                entry.life,
+                self._loader.load(packed),
+                options,
+                self._make_client,
+                on_exit=lambda status: self._exit(entry, status),
+            )
             actor.start()
         except BaseException as error:  # sys.exit() in an init is that init's failure
             if entry.phase is not Phase.STARTING:
@@ -131,6 +146,10 @@ class Host:
         ending = [self._end(entry) for entry in self._entries.values()]
         if len(gevent.joinall(ending, timeout=limit)) < len(ending):
             log.error("some actors did not end within %g s", limit)
+
+    def _exit(self, entry: Entry, status: int) -> None:
+        log.info("actor %r exited with status %d", entry.life.name, status)
+        self._end(entry).link(lambda _: self._exited(entry.life.name, entry.life.epoch, status))
 
     def _end(self, entry: Entry) -> Task:
         """The green thread that ends it; there is one only."""

@@ -14,7 +14,7 @@ from stractory.wire.shipping import Definition
 class Loaded:
     """A definition that can be started. What init was shipped in, perhaps megabytes, is not kept."""
 
-    __slots__ = ("__weakref__", "init", "kind", "options", "wrapper")
+    __slots__ = ("__weakref__", "init", "kind", "options", "settings", "wrapper")
 
     def __init__(self, packed: bytes) -> None:
         definition = Definition.unpack(packed)
@@ -22,6 +22,7 @@ class Loaded:
         self.init = load(definition.init)
         self.wrapper = definition.wrapper
         self.options = definition.options
+        self.settings = definition.settings
 
 
 class Loader:

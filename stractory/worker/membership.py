@@ -110,7 +110,7 @@ class Membership:
         """Whoever ordered the start or end of it did so over a link that is gone and gets no answer."""
         word = "started" if self._host.outcome(life) else "ended"
         with contextlib.suppress(StractoryError, OSError):  # over the next link it is reported anew
-            calls.send(word, life.name, life.epoch)
+            calls.post(word, (life.name, life.epoch), {})
 
     def _send_heartbeats(self) -> None:
         assert self._link is not None and self._calls is not None
@@ -132,12 +132,20 @@ class Membership:
             return Address(link.own_address[0], self._listening.port)
         return self._listening
 
+    def tell_exit(self, name: str, epoch: int, status: int) -> None:
+        """An actor is gone of its own accord. An unreachable registry learns it when it is back."""
+        if self._calls is not None:
+            try:
+                self._calls.post("exited", (name, epoch, status), {})
+            except OSError as error:
+                log.debug("the registry cannot be told that %r exited: %s", name, error)
+
     def announce_leave(self) -> None:
         """Tell that this worker is about to end, so that it gets no new actors."""
         self._announced = True
         if self._calls is not None:
             with contextlib.suppress(StractoryError, OSError):  # over the next link it is told anew
-                self._calls.send("leaving")
+                self._calls.post("leaving", (), {})
 
     def leave(self) -> None:
         """Say goodbye, so that the names are free at once."""

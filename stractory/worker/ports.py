@@ -7,17 +7,19 @@ and for the dial header, so that a client notices when the port belongs to anoth
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import gevent
 from gevent.socket import socket
 
+from stractory.actors.kinds import Closable, HasPort
 from stractory.errors import ActorNotPublic, ProtocolError, StaleLocation
 from stractory.net.address import Address
 from stractory.net.handshake import TIME_LIMIT, prove_to_client
 from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
-from stractory.net.listener import Listener, Ports
+from stractory.net.listener import Ports
 from stractory.net.sockets import SocketStream
 from stractory.wire.dialling import ACCEPTED, Dial, decode_dial, encode_refusal
 from stractory.worker.actor import Actor
@@ -34,7 +36,7 @@ class ActorPorts:
         self._ports = ports
         self._keys = keys
         self._allow_public = allow_public
-        self._listeners: dict[Actor, Listener] = {}
+        self._listeners: dict[Actor, Closable] = {}
 
     def check_public(self, name: str) -> None:
         """Raises ActorNotPublic when this worker's settings allow no port without proof."""
@@ -45,13 +47,25 @@ class ActorPorts:
             )
 
     def open(self, actor: Actor) -> Address:
-        """Where the actor's own port is. Raises PortUnavailable, and StaleLocation when it has ended."""
-        actor.check_running()
+        """Where the actor's own port is.
+
+        Raises PortUnavailable, StaleLocation when it has ended, and ActorNotPublic where none can ask for
+        proof.
+        """
+        server = actor.check_running()
         listener = self._listeners.get(actor)
         if listener is None:
-            listener = self._listeners[actor] = self._ports.listen(
-                lambda sock, peer: self._serve(actor, sock, peer), name=f"actor {actor.life.name!r}"
-            )
+            name = actor.life.name
+            if not isinstance(server, HasPort):
+                listener = self._ports.listen(partial(self._serve, actor), name=f"actor {name!r}")
+            elif actor.life.public:
+                listener = server.open_port(self._ports, name, actor.life.epoch)
+            else:
+                raise ActorNotPublic(
+                    f"{name!r} is not public, and the own port of this kind of actor cannot ask for a key: "
+                    "create it with public=True"
+                )
+            self._listeners[actor] = listener
             actor.on_end = lambda: self._close(actor)
             if actor.life.public:
                 log.info("actor %r is public at %s", actor.life.name, listener.address)

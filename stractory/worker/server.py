@@ -10,13 +10,14 @@ import gevent
 from gevent.socket import socket
 
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
-from stractory.errors import StractoryError, UnknownMethod
+from stractory.errors import ActorNotPublic, StractoryError, UnknownMethod
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.handshake import prove_to_client
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports
+from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life
@@ -58,7 +59,7 @@ class WorkerServer:
         self._keys = keys
         self._eager_ports = eager_ports
         self._links: set[Link] = set()
-        self._host = Host(make_client)
+        self._host = Host(make_client, lambda *exit: self.membership.tell_exit(*exit))
         self._ports = ActorPorts(Ports(listen.host, port_range, insecure_plaintext), keys, allow_public)
         self._listener = Listener(listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext)
         self._for_clients: Methods = {"describe": self._describe, "endpoint": self._endpoint}
@@ -104,7 +105,7 @@ class WorkerServer:
     def _serve(self, link: Link, stream: Stream, dial: Dial) -> None:
         if dial.service == "worker":
             link.accept_stream(stream)
-            Calls(stream, self._for_clients)
+            Calls(stream, Serving(self._for_clients))
             return
         try:
             if dial.service != "actor":
@@ -118,7 +119,7 @@ class WorkerServer:
 
     def _serve_registry(self, link: Link, stream: Stream, dial: Dial) -> None:
         link.accept_stream(stream)
-        Calls(stream, self._for_registry)
+        Calls(stream, Serving(self._for_registry))
 
     # ---- what may be asked -----------------------------------------------------------------------------
 
@@ -130,6 +131,8 @@ class WorkerServer:
         if told.public or self._eager_ports:
             try:
                 self._ports.open(actor)
+            except ActorNotPublic:
+                pass  # of its kind only public ones have a port; so eager-ports does not mean it
             except StractoryError:
                 self._host.destroy(told.name, told.epoch)
                 raise

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import stractory
-from stractory.wire.messages import MESSAGE_LIMIT
+from stractory.wire.codec import MESSAGE_LIMIT
 from tests.support.actors import echo
 
 

@@ -14,6 +14,7 @@ from stractory.net.handshake import prove_to_client
 from stractory.net.keys import ROLES
 from stractory.net.link import Link
 from stractory.net.listener import Listener
+from stractory.net.serving import Serving
 
 
 class Script:
@@ -43,7 +44,7 @@ class Script:
             self.calls += 1
             return self._listed(self, link, stream)
 
-        Calls(stream, {"list": listed})
+        Calls(stream, Serving({"list": listed}))
 
 
 @pytest.fixture

@@ -14,14 +14,7 @@ from stractory.worker.server import WorkerServer
 from tests.factory.test_factory import Leaver, exchange, gated_leaver
 from tests.support.actors import Gate, echo
 from tests.support.cluster import PATIENCE, Cluster
-
-
-def green_until(predicate):
-    """As ``until``, but the worker goes on meanwhile."""
-    with gevent.Timeout(PATIENCE):
-        while not (value := predicate()):
-            gevent.sleep(0.02)
-        return value
+from tests.support.green import green_until
 
 
 class Wire:

@@ -45,8 +45,10 @@ PATCHED = """
     over = threading.Event()
     strac.on("actor-close", lambda name, connection, had_error: over.set())
     strac.get(name)
-    threading.Thread(target=strac.destroy, args=(name,)).start()
+    ending = threading.Thread(target=strac.destroy, args=(name,))
+    ending.start()
     print(over.wait(20))
+    ending.join()
     same = stractory.client(address, background=True)
     print(same.list(name) == [])
 """

@@ -14,6 +14,7 @@ from gevent.event import Event
 from stractory.errors import CallTimeout, LinkClosed, RemoteError, StaleLocation, StreamReset, UnknownMethod
 from stractory.net.calls import Calls
 from stractory.net.link import Link
+from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial
 
@@ -299,7 +300,7 @@ class Methods:
 
 @pytest.fixture
 def calls(pair: Pair) -> Calls:
-    pair.serve = lambda link, stream, dial: Calls(stream, Methods().methods())  # type: ignore[assignment]
+    pair.serve = lambda link, stream, dial: Calls(stream, Serving(Methods().methods()))  # type: ignore[assignment]
     return Calls(pair.open("methods"))
 
 

@@ -27,8 +27,8 @@ from stractory.net.process import Process
 from stractory.registry.directory import Directory
 from stractory.registry.orders import Node
 from stractory.registry.service import Registry
+from stractory.wire.codec import MessageReader
 from stractory.wire.life import Life, Phase, Report
-from stractory.wire.messages import MessageReader
 from stractory.wire.shipping import Code, Definition
 
 LIMIT = 20.0
@@ -125,14 +125,15 @@ def test_no_call_is_sent_that_the_other_side_refuses(timeout):
     class Wire:
         label = "a stream"
         sent = b""
+        closed = False
 
         def deliver_to(self, receiver):
             pass
 
-        def push(self, data):
+        def queue(self, data):
             self.sent += data
 
-        def drain(self, at_most):
+        def make_room(self, timeout):
             pass
 
     wire = Wire()

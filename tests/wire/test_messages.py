@@ -6,18 +6,8 @@ import msgpack
 import pytest
 
 from stractory.errors import ProtocolError
-from stractory.wire.messages import (
-    MESSAGE_LIMIT,
-    Call,
-    Failure,
-    Message,
-    MessageReader,
-    Result,
-    decode,
-    encode,
-    pack,
-    unpack,
-)
+from stractory.wire.codec import MESSAGE_LIMIT, MessageReader, encode, pack, unpack
+from stractory.wire.messages import Call, Failure, Message, Result, from_value
 from tests.wire.cuts import Cut, every_cut
 
 MESSAGES: list[Message] = [
@@ -78,7 +68,7 @@ def test_a_reader_serves_one_message_after_another() -> None:
 
 
 def test_tuples_arrive_as_lists() -> None:
-    assert decode(unpack(encode(Result(1, (1, (2,)))))) == Result(1, [1, [2]])
+    assert from_value(unpack(encode(Result(1, (1, (2,)))))) == Result(1, [1, [2]])
 
 
 @pytest.mark.parametrize(
@@ -130,7 +120,7 @@ def test_tuples_arrive_as_lists() -> None:
 @every_cut
 def test_malformed_messages(value: Any, cut: Cut) -> None:
     with pytest.raises(ProtocolError, match="malformed"):
-        decode(value)
+        from_value(value)
     with pytest.raises(ProtocolError, match="malformed"):
         read(MessageReader(), cut(pack(value)))
 
@@ -236,7 +226,20 @@ def test_values_too_deep() -> None:
         encode(Result(1, value))
 
 
-def test_extension_types_do_not_break_the_reader() -> None:
-    data = msgpack.packb([1, 1, msgpack.ExtType(5, b"kept for later")])
-    (message,) = MessageReader().feed(data)
-    assert message == Result(1, msgpack.ExtType(5, b"kept for later"))
+@pytest.mark.parametrize(
+    "data",
+    [
+        msgpack.ExtType(1, b"\x01"),  # functions, where none may be
+        msgpack.ExtType(2, b"\x01"),
+        msgpack.ExtType(3, b"\x90"),  # a table without a row
+        msgpack.ExtType(3, b"\x92\x01\x02"),  # rows that are no containers
+        msgpack.ExtType(3, b"\x91\x91\xd4\x04\x01"),  # a reference beyond the last row
+        msgpack.ExtType(3, b"\x91\x91\xd4\x04\xc0"),
+        msgpack.ExtType(4, b"\x00"),  # a reference outside of a table
+        msgpack.ExtType(5, b"what"),
+    ],
+    ids=repr,
+)
+def test_extensions_that_may_not_be(data: Any) -> None:
+    with pytest.raises(ProtocolError):
+        MessageReader().feed(msgpack.packb([1, 1, data]))

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from stractory.errors import LinkClosed, ProtocolError, VersionMismatch
 from stractory.wire import session as session_module
+from stractory.wire.codec import MessageReader, encode, unpack
 from stractory.wire.events import (
     DataReceived,
     Event,
@@ -31,7 +32,7 @@ from stractory.wire.events import (
     WindowOpened,
 )
 from stractory.wire.frames import FrameReader, header
-from stractory.wire.messages import Call, Failure, MessageReader, Result, encode, unpack
+from stractory.wire.messages import Call, Failure, Result
 from stractory.wire.session import Session
 from stractory.wire.shipping import Code, Definition
 

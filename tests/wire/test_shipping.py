@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stractory.errors import ProtocolError
-from stractory.wire.messages import pack, unpack
+from stractory.wire.codec import pack, unpack
 from stractory.wire.shipping import Code, Definition
 
 SHIPPED = Code.shipped(b"dill's output", "cpython-311", "0.4.1")
@@ -16,7 +16,7 @@ DIGEST = b"\x00" * 32
 DEFINITIONS = [
     Definition("stream", SHIPPED, None, {}),
     Definition("rpc", IMPORTED, None, {"size": 3, "names": ["a", b"b"], "deep": {"er": None}}),
-    Definition("rpc", SHIPPED, IMPORTED, {}),
+    Definition("rpc", SHIPPED, IMPORTED, {}, {"concurrency": 1}),
     Definition("", IMPORTED, SHIPPED, {}),
 ]
 
@@ -35,6 +35,7 @@ def test_bytes_on_the_wire() -> None:
         [None, "cpython-311", "0.4.1", hashlib.sha256(b"dill's output").digest(), b"dill's output"],
         ["package.module:function", None, None, hashlib.sha256(b"package.module:function").digest(), b""],
         {},
+        {"concurrency": 1},
     ]
 
 
@@ -87,7 +88,7 @@ CODE = SHIPPED.to_wire()
     ids=repr,
 )
 def test_malformed_code(code: Any) -> None:
-    for fields in (["rpc", code, None, {}], ["rpc", CODE, code, {}]):
+    for fields in (["rpc", code, None, {}, {}], ["rpc", CODE, code, {}, {}]):
         with pytest.raises(ProtocolError, match="malformed"):
             Definition.unpack(pack(fields))
 
@@ -98,16 +99,18 @@ def test_malformed_code(code: Any) -> None:
         None,
         {},
         [],
-        ["rpc", CODE, None],
+        ["rpc", CODE, None, {}],
+        ["rpc", CODE, None, {}, {}, None],
         ["rpc", CODE, None, {}, None],
-        [b"rpc", CODE, None, {}],
-        [None, CODE, None, {}],
-        ["rpc", None, None, {}],
-        ["rpc", "package.module:function", None, {}],
-        ["rpc", CODE, "package.module:function", {}],
-        ["rpc", CODE, False, {}],
-        ["rpc", CODE, None, None],
-        ["rpc", CODE, None, []],
+        ["rpc", CODE, None, {}, []],
+        [b"rpc", CODE, None, {}, {}],
+        [None, CODE, None, {}, {}],
+        ["rpc", None, None, {}, {}],
+        ["rpc", "package.module:function", None, {}, {}],
+        ["rpc", CODE, "package.module:function", {}, {}],
+        ["rpc", CODE, False, {}, {}],
+        ["rpc", CODE, None, None, {}],
+        ["rpc", CODE, None, [], {}],
     ],
     ids=lambda fields: repr(fields)[:40],
 )

@@ -38,6 +38,9 @@ class FakeStream:
     def getpeername(self):
         return ADDRESS
 
+    def call_at_end(self, callback):
+        pass
+
     def close(self):
         self.end.set()
 
@@ -181,7 +184,7 @@ def test_a_handler_that_does_not_stop_is_left_alone(caplog, monkeypatch):
     actor.serve(stream, ADDRESS)
     reached.wait()
     actor.end()
-    assert stream.aborted and "1 handlers catch GreenletExit" in caplog.text
+    assert stream.aborted and "1 green threads catch GreenletExit" in caplog.text
     over.set()
 
 

@@ -294,7 +294,7 @@ def test_a_newer_life_stays(host):
     room = Room()
     create(host, 2, lambda context: room)
     assert isinstance(error_of(create, host, 1, lambda context: Room()), StaleLocation)
-    assert host.find(NAME, 2).server is room and room.destroyed == 0
+    assert host.find(NAME, 2).server._handler is room and room.destroyed == 0
 
 
 def test_a_newer_life_that_starts_stays(host):
@@ -303,7 +303,7 @@ def test_a_newer_life_that_starts_stays(host):
     reached.wait()
     assert isinstance(error_of(create, host, 1, lambda context: Room()), StaleLocation)
     gate.set()
-    assert creating.get(timeout=LIMIT).server is room
+    assert creating.get(timeout=LIMIT).server._handler is room
 
 
 def test_a_life_that_waits_for_an_older_one_can_be_destroyed(host):
@@ -330,8 +330,8 @@ def test_the_same_life_told_twice_starts_once(host):
     tasks = [gevent.spawn(create, host, 1, init) for _ in range(2)]
     reached.wait()
     gate.set()
-    assert [task.get(timeout=LIMIT).server for task in tasks] == [room, room]
-    assert create(host, 1, init).server is room
+    assert [task.get(timeout=LIMIT).server._handler for task in tasks] == [room, room]
+    assert create(host, 1, init).server._handler is room
     assert next(count) == 1
 
 

@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from stractory.actors.kinds import kind
+from stractory.actors.stream import check_handler
 
 
 async def coroutine(stream, address):
@@ -86,7 +86,7 @@ class GeneratorHandler:
     ids=str,
 )
 def test_handlers(handler):
-    kind("stream").check(handler)
+    check_handler(handler)
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_handlers(handler):
 )
 def test_no_handlers(handler, told):
     with pytest.raises(TypeError, match=told) as caught:
-        kind("stream").check(handler)
+        check_handler(handler)
     assert "handler(stream, address)" in str(caught.value)

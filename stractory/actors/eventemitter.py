@@ -1,0 +1,57 @@
+"""Eventemitter actors: init returns a handler, which is given the emitter of each new connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stractory.actors.emitter import HOLD, Emitter
+from stractory.actors.hooks import call_hook
+from stractory.actors.kinds import Owner
+from stractory.net.carrier import Carrier, over_socket
+from stractory.net.sockets import SocketStream
+from stractory.wire.occasions import Format, JsonLines, Msgpack
+
+
+class EventemitterServer:
+    """``handler(emitter)`` runs once a connection, whose events are handled when it returns or waits."""
+
+    def __init__(self, made: Any, owner: Owner) -> None:
+        if not callable(made):
+            raise TypeError(
+                f"init of an eventemitter actor returns a handler(emitter), not {type(made).__name__}"
+            )
+        self._handler = made
+        self._owner = owner
+
+    def connect(self, stream: Any, address: Any) -> None:
+        carrier, format = _carried(stream, f"actor {self._owner.name!r}")
+        self._owner.spawn(self._begin, carrier, format)
+
+    def _begin(self, carrier: Carrier, format: Format) -> None:
+        try:
+            self._handler(Emitter(carrier, format, self._owner.spawn))
+        except BaseException:
+            carrier.abort()
+            raise
+
+    def destroy(self) -> None:
+        call_hook(self._handler, "destroy")
+
+
+def _carried(stream: Any, label: str) -> tuple[Carrier, Format]:
+    """A link's stream carries msgpack, a socket of its own lines of JSON."""
+    if isinstance(stream, SocketStream):
+        return over_socket(stream, label), JsonLines()
+    return stream, Msgpack()
+
+
+class EventemitterKind:
+    def serve(self, made: Any, owner: Owner) -> EventemitterServer:
+        return EventemitterServer(made, owner)
+
+    def wrap(self, stream: Any, failed: Callable[[BaseException], None]) -> Emitter:
+        return Emitter(*_carried(stream, "an actor's own port"), hold=HOLD, failed=failed)
+
+
+KIND = EventemitterKind()

@@ -1,0 +1,151 @@
+"""The half of a link's stream that writes: what is queued, framed, and waits for the peer to take it."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from stractory.errors import SlowConsumer
+from stractory.net.backlog import ROOM, Backlog
+from stractory.net.socketlike import SocketLike
+
+if TYPE_CHECKING:
+    from stractory.net.link import Link
+
+GATHER_LIMIT = 64 * 1024
+"""Bytes that are queued at most until the turn of the loop ends."""
+
+
+class Outgoing(SocketLike):
+    """:class:`stractory.net.stream.Stream` adds the half that reads, and the ends."""
+
+    __slots__ = (
+        "_backlog",
+        "_closed",
+        "_error",
+        "_gathered",
+        "_gathered_size",
+        "_link",
+        "_sending",
+        "_shut",
+        "activity",
+        "id",
+        "label",
+    )
+
+    def __init__(self, link: Link, id: int, label: str) -> None:
+        self.id = id
+        self.label = label
+        self.activity = 0  # grows with every arrival and departure of bytes
+        self._link = link
+        self._backlog: Backlog | None = None  # what the peer or the link does not take yet
+        self._gathered: list[bytes] = []  # queued in this turn of the loop
+        self._gathered_size = 0
+        self._sending = False  # somebody waits in sendall()
+        self._shut = False  # we sent our FIN
+        self._closed = False
+        self._error: Exception | None = None
+        self._timeout: float | None = None
+
+    def give_up(self, error: Exception) -> None:
+        """Give the stream up because of ``error``, which its user and receiver get."""
+        raise NotImplementedError
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of it, in one piece with regard to other green threads; waits while the peer is slow."""
+        self.push(data)
+        self._link.flush()
+        if backlog := self._backlog:
+            self._sending = True
+            try:
+                self._wait_sent()
+            except BaseException:  # it goes on sending, of what the caller may change from now on
+                backlog.keep_copies()
+                raise
+            finally:
+                self._sending = False
+
+    def push(self, data: Any) -> None:
+        """Queue bytes without waiting; they leave in order, as window and link allow."""
+        self._check_writable()
+        if self._gathered:
+            self.gather()
+        self._append(memoryview(data).cast("B"))
+
+    def queue(self, data: bytes) -> None:
+        """As push(), but what is queued in one turn of the loop leaves in one frame.
+
+        Who queues much calls make_room() afterwards.
+        """
+        self._check_writable()
+        if not self._gathered:
+            self._link.gather_soon(self)
+        self._gathered.append(data)
+        self._gathered_size += len(data)
+        if self._gathered_size >= GATHER_LIMIT:
+            self.gather()
+
+    def gather(self) -> None:
+        """Push what was queued."""
+        data = b"".join(self._gathered)
+        self._gathered.clear()
+        self._gathered_size = 0
+        if data and not (self._closed or self._shut or self._error):
+            self._append(memoryview(data))
+
+    def make_room(self, timeout: float | None = None) -> None:
+        """Wait while much of what was queued waits for the peer; see :meth:`Backlog.make_room`.
+
+        Raises SlowConsumer, the stream given up, for a peer that takes nothing, and TimeoutError.
+        """
+        if self._backlog is not None and self._backlog.size > ROOM:
+            try:
+                self._backlog.make_room(self._too_late(timeout), timeout)
+            except SlowConsumer as error:
+                self.give_up(SlowConsumer(f"{self.label}: {error}"))
+            if self._error is not None:
+                raise self._error
+
+    def _check_writable(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
+        if self._shut:
+            raise OSError(errno.EPIPE, f"{self.label}: the stream is shut for writing")
+
+    def _append(self, view: memoryview) -> None:
+        self.activity += 1
+        if self._backlog is None:
+            while view and (size := self._frame(view)):
+                view = view[size:]
+            if not view:
+                return
+            self._backlog = Backlog()
+        if view:
+            self._backlog.append(view)
+
+    def _frame(self, view: memoryview) -> int:
+        return self._link.send(self.id, view) if self._link.has_room(self) else 0
+
+    def pump(self) -> None:
+        """There is room again, in the window or the link: frame what waits."""
+        if self._backlog is not None:
+            self._backlog.take(self._frame)
+            if not self._backlog.size:
+                self._backlog = None
+                if self._closed:
+                    self._link.release(self, abort=False)
+
+    def _wait_sent(self) -> None:
+        if self._backlog is not None:
+            self._backlog.wait(0, self._too_late(self._timeout), self._timeout)
+            self._check_writable()
+
+    def _too_late(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"{self.label}: nothing sent in {timeout} s")
+
+    def _forget_backlog(self) -> None:
+        if self._backlog is not None:
+            self._backlog.end()
+            self._backlog = None

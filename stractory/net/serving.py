@@ -1,0 +1,214 @@
+"""The half of a connection that is called: runs methods and functions, and answers."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from stractory.errors import StractoryError, UnknownMethod, to_wire
+from stractory.net.answers import deadline
+from stractory.net.callbacks import Callback
+from stractory.net.runner import Runner
+from stractory.wire.messages import ITEMS_AHEAD, Call, Ended, Failure, Item, Message, Opened, Result
+
+log = logging.getLogger(__name__)
+
+_Piece = tuple[Call, Callable[..., Any] | None, float]
+NO_MORE = object()
+
+Methods = Mapping[str, Callable[..., Any]]
+"""What the other end may call, by name."""
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """What becomes of an error that has no caller to go to, unless somebody else takes it."""
+    log.error("%s failed: %s", what, error, exc_info=None if isinstance(error, StractoryError) else error)
+
+
+class Serving:
+    """How calls are served.
+
+    ``methods`` may be called by name. ``functions``: whether functions may stand in messages. ``turns`` is
+    held while a method runs, and while a generator makes an item. ``spawn`` starts green threads.
+    ``failed(what, error)`` is told of the errors of one-way calls.
+    """
+
+    def __init__(
+        self,
+        methods: Methods | None = None,
+        *,
+        functions: bool = False,
+        turns: AbstractContextManager[Any] | None = None,
+        spawn: Callable[..., Any] = gevent.spawn,
+        failed: Callable[[str, BaseException], None] = log_failure,
+    ) -> None:
+        self.methods = methods or {}
+        self.functions = functions
+        self.turns = turns or nullcontext()
+        self.spawn = spawn
+        self.failed = failed
+
+    def find(self, name: str, label: str) -> Callable[..., Any]:
+        """The method of that name. Raises UnknownMethod."""
+        if name in self.methods and not name.startswith("_"):
+            return self.methods[name]
+        known = ", ".join(sorted(name for name in self.methods if not name.startswith("_"))) or "none"
+        raise UnknownMethod(f"{label} has no method {name!r}; it has: {known}")
+
+    def guard(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """``method`` as another protocol may call it: in its turn, and without ending the process."""
+
+        @functools.wraps(method)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            try:
+                with self.turns:
+                    value = method(*args, **kwargs)
+            except (Exception, gevent.GreenletExit):
+                raise
+            except BaseException as error:
+                raise RuntimeError(f"{type(error).__name__}: {error}") from error
+            return self._in_turn(value) if isinstance(value, Iterator) else value
+
+        return run
+
+    def _in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
+        while (item := self.next(items)) is not NO_MORE:
+            yield item
+
+    def next(self, items: Iterator[Any]) -> Any:
+        """The next item, made in its turn; NO_MORE at the end."""
+        with self.turns:
+            return next(items, NO_MORE)
+
+
+class Server:
+    """One connection's. ``write`` sends a message; ``idle`` is called when no call is left to run."""
+
+    __slots__ = ("_idle", "_label", "_runner", "_serving", "_sources", "_write", "running")
+
+    def __init__(
+        self, serving: Serving, label: str, write: Callable[[Message], None], idle: Callable[[], None]
+    ) -> None:
+        self.running = 0
+        self._idle = idle
+        self._serving = serving
+        self._label = label
+        self._write = write
+        self._runner: Runner[_Piece] = Runner(self._run, serving.spawn)
+        self._sources: dict[int, _Source] = {}
+
+    def take(self, call: Call, function: Callable[..., Any] | None) -> None:
+        """Have it run, after those before it have begun: a method, or ``function``, which was passed before.
+
+        The function is held from now on: the other side may have given it back by the time it runs.
+        """
+        self.running += 1
+        self._runner.add((call, function, monotonic() if call.timeout is not None else 0.0))
+
+    def grant(self, id: int, count: int) -> None:
+        """The caller takes so many more items."""
+        if source := self._sources.get(id):
+            source.credit += count
+            source.granted.set()
+
+    def cancel(self, id: int) -> None:
+        """The caller takes no more items."""
+        if source := self._sources.get(id):
+            source.task.kill(block=False)
+
+    def end(self) -> None:
+        """Nobody is there to answer any more: generators are stopped, methods run on."""
+        for source in self._sources.values():
+            source.task.kill(block=False)
+
+    def _run(self, piece: _Piece) -> None:
+        try:
+            self._run_call(*piece)
+        finally:
+            self.running -= 1
+            if not self.running:
+                self._idle()
+
+    def _run_call(self, call: Call, function: Callable[..., Any] | None, came: float) -> None:
+        until = None if call.timeout is None else came + call.timeout
+        deadline.set(until)
+        try:
+            if function is not None:
+                value = self._run_function(function, call)
+            else:
+                method = self._serving.find(str(call.target), self._label)
+                with self._serving.turns:
+                    if until is not None and monotonic() > until:
+                        return  # its caller has given up while it waited for its turn
+                    value = method(*call.args, **call.kwargs)
+            if call.id is not None:
+                self._answer(call, call.id, value)
+        except gevent.GreenletExit as error:
+            self._answer_failure(call, error)  # killed, perhaps with its actor
+            raise
+        except BaseException as error:  # sys.exit() in a method must not end the process
+            self._answer_failure(call, error)
+
+    def _run_function(self, function: Callable[..., Any], call: Call) -> Any:
+        if call.id is not None and isinstance(function, Callback):  # passed on to us by a third process
+            return function.forward(call.args, call.kwargs, call.timeout)
+        return function(*call.args, **call.kwargs)
+
+    def _answer(self, call: Call, id: int, value: Any) -> None:
+        if isinstance(value, Iterator):
+            self._serve_items(id, value)
+            return
+        try:
+            self._write(Result(id, value))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise type(error)(f"the result of {_spell(call)} cannot be sent: {error}") from None
+
+    def _serve_items(self, id: int, items: Iterator[Any]) -> None:
+        source = self._sources[id] = _Source()
+        try:
+            self._write(Opened(id))
+            while (item := self._serving.next(items)) is not NO_MORE:
+                while not source.credit:
+                    source.granted.clear()
+                    source.granted.wait()
+                source.credit -= 1
+                self._write(Item(id, item))
+            self._write(Ended(id))
+        finally:
+            del self._sources[id]
+            if callable(close := getattr(items, "close", None)):
+                close()
+
+    def _answer_failure(self, call: Call, error: BaseException) -> None:
+        if call.id is None:
+            self._serving.failed(f"{self._label}: {_spell(call)}, called one way,", error)
+            return
+        own = isinstance(error, StractoryError)
+        text = "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        try:
+            self._write(Failure(call.id, *to_wire(error, text)))
+        except OSError:
+            log.debug("%s: nobody waits for the answer any more", self._label)
+
+
+class _Source:
+    """Items on their way out: how many more are wanted, and the green thread that makes them."""
+
+    __slots__ = ("credit", "granted", "task")
+
+    def __init__(self) -> None:
+        self.credit = ITEMS_AHEAD
+        self.granted = Event()
+        self.task: Any = gevent.getcurrent()
+
+
+def _spell(call: Call) -> str:
+    return f"{call.target}()" if isinstance(call.target, str) else f"function {call.target}"

@@ -1,0 +1,111 @@
+"""Events of eventemitter actors on the wire: an array of the event's name and its data.
+
+Over a link each is one msgpack array; on an actor's own port one line of JSON, so that any program can join.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any, Protocol
+
+from stractory.errors import ProtocolError
+from stractory.wire.codec import ValueReader, encode_value, pack
+
+LINE_LIMIT = 1024 * 1024
+"""Most bytes of one line of JSON."""
+
+NAME_LIMIT = 512
+"""Most characters of an event's name."""
+
+LOCAL = frozenset({"close", "error"})
+"""Events that each side tells itself; they never travel."""
+
+
+def check_name(event: Any) -> str:
+    """Raises ValueError unless ``event`` may be emitted: a str without wildcards that is not one of LOCAL."""
+    if not isinstance(event, str) or not 0 < len(event) <= NAME_LIMIT:
+        raise ValueError(f"an event's name is a str of at most {NAME_LIMIT} characters, not {event!r:.80}")
+    if event in LOCAL:
+        raise ValueError(f"the event {event!r} is told by each side to itself; emit another")
+    if "*" in event.split(".") or "**" in event.split("."):
+        raise ValueError(f"{event!r} is a pattern to listen by; emit an event")
+    return event
+
+
+class Format(Protocol):
+    """How events are written and read; one for each connection, as it keeps what is half read."""
+
+    def encode(self, event: list[Any]) -> bytes:
+        """The bytes of one. Raises TypeError, ValueError or OverflowError for data that cannot travel."""
+
+    def feed(self, data: bytes) -> list[list[Any]]:
+        """The events that ``data`` completes. Raises ProtocolError."""
+
+
+def _decode(value: Any) -> list[Any]:
+    if type(value) is list and value:
+        try:
+            check_name(value[0])
+        except ValueError as error:
+            raise ProtocolError(str(error)) from None
+        return value
+    raise ProtocolError("malformed event")
+
+
+class Msgpack:
+    """Over a link."""
+
+    __slots__ = ("_reader",)
+
+    def __init__(self) -> None:
+        self._reader = ValueReader(_decode)
+
+    def encode(self, event: list[Any]) -> bytes:
+        return encode_value(event, "event")
+
+    def feed(self, data: bytes) -> list[list[Any]]:
+        return self._reader.feed(data)
+
+
+def _to_json(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        return b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} cannot travel")
+
+
+class JsonLines:
+    """On an actor's own port. Bytes travel as base64."""
+
+    __slots__ = ("_pieces", "_size")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def encode(self, event: list[Any]) -> bytes:
+        text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_json)
+        line = text.encode() + b"\n"
+        if len(line) > LINE_LIMIT:
+            raise ValueError(f"an event of {len(line)} bytes; at most {LINE_LIMIT} go into a line")
+        return line
+
+    def feed(self, data: bytes) -> list[list[Any]]:
+        *lines, rest = data.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._pieces, lines[0]])
+            self._pieces, self._size = [], 0
+        if rest:
+            self._pieces.append(rest)
+            self._size += len(rest)
+        if self._size > LINE_LIMIT or any(len(line) > LINE_LIMIT for line in lines):
+            raise ProtocolError(f"a line of over {LINE_LIMIT} bytes")
+        return [self._parse(line) for line in lines if line.strip()]
+
+    def _parse(self, line: bytes) -> list[Any]:
+        try:
+            value = json.loads(line)
+            pack(value)  # what others could not be sent, as a number of 70 bits, is not taken either
+        except (ValueError, OverflowError, RecursionError):
+            raise ProtocolError("a line that is not JSON that can travel on") from None
+        return _decode(value)

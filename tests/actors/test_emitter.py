@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+from gevent.event import AsyncResult, Event
+
+from stractory.actors.emitter import Emitter
+from stractory.actors.listeners import Listeners, matches
+from stractory.net.carrier import over_socket
+from stractory.net.sockets import SocketStream
+from stractory.wire.occasions import JsonLines, Msgpack
+from tests.net.test_link import Pair
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "does_not"),
+    [
+        ("a.b", ["a.b"], ["a", "a.b.c", "b"]),
+        ("*", ["a", "b"], ["a.b"]),
+        ("a.*", ["a.b", "a.c"], ["a", "a.b.c", "b.a"]),
+        ("*.b", ["a.b"], ["b", "a.b.b"]),
+        ("**", ["a", "a.b.c"], []),
+        ("a.**", ["a", "a.b", "a.b.c"], ["b", "b.a"]),
+        ("a.**.z", ["a.z", "a.b.z", "a.b.c.z"], ["a", "a.b", "z"]),
+        ("a*", ["a*"], ["ab", "a"]),
+    ],
+)
+def test_patterns(pattern: str, fits: list[str], does_not: list[str]) -> None:
+    assert [event for event in [*fits, *does_not] if matches(pattern, event)] == fits
+
+
+def test_listeners_in_the_order_of_their_coming() -> None:
+    listeners = Listeners()
+    first, second, third = [lambda n=n: n for n in range(3)]
+    listeners.add("a.b", first)
+    listeners.add("a.*", second, once=True)
+    listeners.add("**", third)
+    assert listeners.of("a.c") == (second, third)
+    assert listeners.of("a.b") == (first, third)
+    listeners.add("a.b", second)
+    assert listeners.of("a.b") == (first, third, second)
+    listeners.remove("a.b", first)
+    assert listeners.of("a.b") == (third, second)
+    listeners.remove("a.b")
+    listeners.remove("never added")
+    assert listeners.of("a.b") == (third,)
+    with pytest.raises(TypeError):
+        listeners.add("a", "no function")  # type: ignore[arg-type]
+
+
+def over_link(pair: Pair) -> tuple[Emitter, Emitter]:
+    far: AsyncResult[Emitter] = AsyncResult()
+    pair.serve = lambda link, stream, dial: far.set(Emitter(stream, Msgpack()))
+    near = Emitter(pair.open(), Msgpack())
+    return near, far.get()
+
+
+def over_tcp() -> tuple[Emitter, Emitter]:
+    ends = [SocketStream.over(end) for end in socket.socketpair()]
+    near, far = (Emitter(over_socket(end, "own port"), JsonLines()) for end in ends)
+    return near, far
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    yield pair
+    pair.close()
+
+
+@pytest.fixture(params=["link", "own port"])
+def ends(request: pytest.FixtureRequest, pair: Pair) -> Iterator[tuple[Emitter, Emitter]]:
+    both = over_link(pair) if request.param == "link" else over_tcp()
+    yield both
+    for end in both:
+        end.close()
+
+
+def collected(emitter: Emitter, event: str, last: Any) -> list[Any]:
+    """What comes, up to the last."""
+    seen: list[Any] = []
+    done = Event()
+
+    def note(*data: Any) -> None:
+        seen.append((emitter.event, *data))
+        if data == (last,):
+            done.set()
+
+    emitter.on(event, note)
+    assert done.wait(10)
+    return seen
+
+
+def test_both_ways_in_order(ends: tuple[Emitter, Emitter]) -> None:
+    near, far = ends
+    far.on("ping", lambda *data: far.emit("pong", *data))
+    for number in range(5000):
+        assert near.emit("ping", number)
+    assert collected(near, "pong", 4999) == [("pong", number) for number in range(5000)]
+
+
+def test_patterns_and_the_name_of_the_event(ends: tuple[Emitter, Emitter]) -> None:
+    near, far = ends
+    near.emit("draw.line", 1)
+    near.emit("draw.circle", 2)
+    near.emit("say", 3)
+    near.emit("draw.end", 4)
+    assert collected(far, "draw.*", 4) == [("draw.line", 1), ("draw.circle", 2), ("draw.end", 4)]
+
+
+def test_once_and_off(ends: tuple[Emitter, Emitter]) -> None:
+    near, far = ends
+    seen: list[int] = []
+    far.once("x", seen.append)
+
+    @far.on("x")
+    def twice(number: int) -> None:
+        seen.append(number * 10)
+        if number == 2:
+            far.off("x", twice)
+
+    for number in (1, 2, 3):
+        near.emit("x", number)
+    near.emit("end", 0)
+    collected(far, "end", 0)
+    assert seen == [1, 10, 20]
+
+
+def test_a_function_that_waits_holds_up_later_events_only(ends: tuple[Emitter, Emitter]) -> None:
+    near, far = ends
+    gate, seen = Event(), []
+
+    def wait(number: int) -> None:
+        seen.append(number)
+        gate.wait()
+        seen.append(-number)
+
+    far.on("x", wait)
+    near.emit("x", 1)
+    near.emit("x", 2)
+    far.emit("back", 3)
+    assert collected(near, "back", 3)
+    assert seen in ([], [1])
+    gate.set()
+    near.emit("end", 0)
+    collected(far, "end", 0)
+    assert seen == [1, -1, 2, -2]
+
+
+def test_a_function_that_raises(ends: tuple[Emitter, Emitter], caplog: pytest.LogCaptureFixture) -> None:
+    near, far = ends
+
+    def fail(number: int) -> None:
+        raise KeyError(number)
+
+    far.on("x", fail)
+    near.emit("x", 1)
+    near.emit("end", 0)
+    collected(far, "end", 0)
+    assert "event 'x' failed" in caplog.text
+    errors: list[Exception] = []
+    far.on("error", errors.append)
+    near.emit("x", 2)
+    near.emit("end", 0)
+    collected(far, "end", 0)
+    assert [error.args for error in errors] == [(2,)]
+
+
+def test_the_end(ends: tuple[Emitter, Emitter]) -> None:
+    near, far = ends
+    over, closed = Event(), Event()
+    far.on_close(over.set)
+    far.on("close", closed.set)
+    near.emit("last", 0)
+    near.close()
+    assert collected(far, "last", 0) == [("last", 0)]
+    assert over.wait(5) and closed.wait(5) and far.closed and near.closed
+    assert not far.emit("more") and not near.emit("more") and far.missed == near.missed == 1
+    again = Event()
+    far.on_close(again.set)
+    assert again.wait(5)
+
+
+def test_data_that_cannot_travel(ends: tuple[Emitter, Emitter]) -> None:
+    near, far = ends
+    with pytest.raises(TypeError):
+        near.emit("x", object())
+    with pytest.raises(ValueError):
+        near.emit("close")
+    near.emit("end", 0)
+    assert collected(far, "**", 0) == [("end", 0)]
+
+
+def test_what_is_no_event_ends_the_connection() -> None:
+    near, far = socket.socketpair()
+    emitter = Emitter(over_socket(SocketStream.over(near), "own port"), JsonLines())
+    over = Event()
+    emitter.on_close(over.set)
+    far.sendall(b"garbage\n")
+    assert over.wait(5)
+    assert emitter.closed
+    far.close()
+
+
+def test_a_side_that_takes_nothing_is_given_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stractory.net.backlog.PILE_LIMIT", 3_000_000)
+    unread = []
+    pair.serve = lambda link, stream, dial: unread.append(stream)
+    emitter = Emitter(pair.open(), Msgpack())
+    while emitter.emit("x", bytes(100_000)):
+        pass
+    assert emitter.closed and emitter.missed == 1
+    assert not emitter.emit("x") and emitter.missed == 2
+
+
+def test_a_function_that_waits_slows_the_sender(pair: Pair) -> None:
+    near, far = over_link(pair)
+    gate = Event()
+    far.on("x", lambda data: gate.wait())
+    for _ in range(50):
+        near.emit("x", bytes(10_000))
+        gevent.idle()
+    assert near._carrier._backlog is not None  # type: ignore[attr-defined]
+    gate.set()
+    near.emit("end", 0)
+    collected(far, "end", 0)
