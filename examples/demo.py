@@ -38,6 +38,37 @@ def greeter(options):
 
 
 @contextmanager
+def chatting(*words):
+    """The chat room example in a process of its own, while the block runs."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "chatroom.py"), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,  # what is typed goes out by the line
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def chat():
+    """Alex and Bob type, each in turn; what a third hears is printed."""
+    with chatting("listen", "lobby") as listener, ExitStack() as people:
+        print(f"  {listener.stdout.readline().strip()}")
+        talkers = []
+        for name in ("Alex", "Bob"):
+            talkers.append(people.enter_context(chatting("talk", "lobby", name)))
+            print(f"  {listener.stdout.readline().strip()}")
+        for talker, text in zip(talkers, ("Hello", "Hello back"), strict=True):
+            talker.stdin.write(f"{text}\n")
+            print(f"  {listener.stdout.readline().strip()}")
+
+
+@contextmanager
 def daemon(ready, program, *arguments):
     """A program of bin/, while the block runs; gives its ready line."""
     process = subprocess.Popen(
@@ -123,6 +154,8 @@ def main():
             for visitor in ("Alex", "Bob"):
                 print(f"{visitor}, in a process of their own, says hello to both:")
                 print(in_another_process("-c", GREET.format(visitor=visitor)))
+            print("A chat, between processes of their own:")
+            chat()
             print("Other examples:")
             print(f"  {example('echo.py')}")
             nc = example("line_counter.py")

@@ -24,9 +24,9 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
-def run(cluster: Cluster, script: Path) -> str:
+def run(cluster: Cluster, script: Path, *arguments: str) -> str:
     environment = {**cluster.env, "STRACTORY_REGISTRY": cluster.address}
-    command = [sys.executable, str(script)]
+    command = [sys.executable, str(script), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()
 
 
@@ -52,16 +52,39 @@ def test_web_page(cluster: Cluster) -> None:
         assert "Hello from an actor" in page and f"Visit {visit} to /some/page" in page
 
 
+def test_transformer(cluster: Cluster) -> None:
+    for _ in range(2):
+        said = run(cluster, ROOT / "examples" / "transformer.py", "beep", "a queue", "try")
+        assert said == "beep -> BOOP\na queue -> A QOO\ntry -> TRY"
+
+
 @pytest.mark.parametrize("key", ["", "a key"])
-@pytest.mark.parametrize("example", ["echo", "line_counter", "web_page"])
+@pytest.mark.parametrize(
+    "example",
+    [
+        "echo",
+        "line_counter",
+        "web_page",
+        "chatroom listen room",
+        "chatroom talk room Alex",
+        "transformer beep",
+        "multicast events",
+        "multicast cat",
+        "tictactoe game",
+        "drawing board",
+        "encoder listen gzip",
+        "encoder play gzip",
+    ],
+)
 def test_without_a_registry(example: str, key: str, tmp_path: Path) -> None:
     key_file = tmp_path / "cluster.key"
     if key:
         keys.write_new(key_file)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+    example, *arguments = example.split()
     run = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / f"{example}.py")],
+        [sys.executable, str(ROOT / "examples" / f"{example}.py"), *arguments],
         env={**os.environ, "STRACTORY_REGISTRY": nobody, "STRACTORY_KEY_FILE": str(key_file)},
         capture_output=True,
         text=True,
@@ -99,6 +122,7 @@ def test_demo(demo: subprocess.Popen[str], tmp_path: Path) -> None:
         "green: hello Alex, Bob",
         "blue: hello Alex, Bob",
         "mr-echo said: Hello",
+        "  * Alex joined\n  * Bob joined\n  <Alex> Hello\n  <Bob> Hello back\n",
         "the answers are 1, 2",
         "<h1>Hello from an actor</h1><p>Visit 1 to /</p>",
         "Done.",
@@ -107,13 +131,20 @@ def test_demo(demo: subprocess.Popen[str], tmp_path: Path) -> None:
     nothing_left(said, tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "Creating two actors"),
+        (signal.SIGTERM, "Creating two actors"),
+        (signal.SIGINT, "* Alex joined"),
+    ],
+)
 def test_demo_that_is_interrupted(
-    demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+    demo: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, moment: str
 ) -> None:
     assert demo.stdout is not None
     said = ""
-    while "Creating two actors" not in said:
+    while moment not in said:
         line = demo.stdout.readline()
         assert line, said
         said += line
