@@ -48,16 +48,56 @@ def rpyc_service() -> None:
         def exposed_echo(self, data: bytes) -> bytes:
             return data
 
+        def exposed_nothing(self) -> None:
+            return None
+
+        def exposed_call_back(self, function: Any, count: int) -> None:
+            for number in range(count):
+                function(number)
+
     server = ThreadedServer(Service(), hostname="127.0.0.1", port=0)
     say_port(server.port)
     server.start()
 
 
-def say_port(port: int) -> None:
+def pyro_service() -> None:
+    """A Pyro5 daemon with one method."""
+    import Pyro5.api
+
+    @Pyro5.api.expose
+    class Service:
+        def nothing(self) -> None:
+            return None
+
+    daemon = Pyro5.api.Daemon(host="127.0.0.1")
+    daemon.register(Service, objectId="service")
+    say_port(daemon.locationStr.rpartition(":")[2])
+    daemon.requestLoop()
+
+
+def zerorpc_service() -> None:
+    """A stock zerorpc server with one method."""
+    import zerorpc
+
+    class Service:
+        def nothing(self) -> None:
+            return None
+
+    server = zerorpc.Server(Service(), heartbeat=None)
+    server.bind("tcp://127.0.0.1:0")
+    endpoint = server._events._socket.getsockopt(32).rstrip(b"\0").decode()  # ZMQ_LAST_ENDPOINT
+    say_port(int(endpoint.rpartition(":")[2]))
+    server.run()
+
+
+def say_port(port: int | str) -> None:
     print(port, flush=True)
 
 
-PEERS = {peer.__name__: peer for peer in (blocking_sockets, gevent_sockets, rpyc_service)}
+PEERS = {
+    peer.__name__: peer
+    for peer in (blocking_sockets, gevent_sockets, rpyc_service, pyro_service, zerorpc_service)
+}
 
 
 class Peer:
