@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -121,8 +120,10 @@ class RpcClient:
 
     def __del__(self) -> None:
         if self._original is None:
-            with contextlib.suppress(TypeError):  # at the interpreter's end modules are taken apart
+            try:  # noqa: SIM105  # contextlib itself may be gone
                 self._calls.abandon()
+            except (TypeError, AttributeError):  # at the interpreter's end modules are taken apart
+                pass
 
     def __repr__(self) -> str:
         return f"<rpc client of {self._calls.stream.label}{', closed' if self.closed else ''}>"

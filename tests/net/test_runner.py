@@ -28,7 +28,42 @@ def test_pieces_that_do_not_wait_share_a_green_thread() -> None:
     assert spawn.spawned == 1
     runner.add(-1)
     gevent.idle()
-    assert seen[-1] == -1 and spawn.spawned == 2
+    assert seen[-1] == -1 and spawn.spawned == 1  # it was still there
+
+
+def test_at_rest_it_holds_no_green_thread(monkeypatch) -> None:
+    monkeypatch.setattr("stractory.net.runner.PARKING", 0.0)
+    seen: list[int] = []
+    tasks: list[gevent.Greenlet] = []
+
+    def spawn(function, *args):
+        tasks.append(gevent.spawn(function, *args))
+        return tasks[-1]
+
+    runner = Runner(seen.append, spawn)
+    for number in range(3):
+        runner.add(number)
+        tasks[-1].join(timeout=5)
+    assert seen == [0, 1, 2] and len(tasks) == 3 and all(task.dead for task in tasks)
+
+
+def test_one_that_is_killed_while_it_waits_for_more() -> None:
+    seen: list[int] = []
+    tasks: list[gevent.Greenlet] = []
+
+    def spawn(function, *args):
+        tasks.append(gevent.spawn(function, *args))
+        return tasks[-1]
+
+    runner = Runner(seen.append, spawn)
+    runner.add(1)
+    gevent.idle()
+    runner.add(2)
+    tasks[0].kill()  # what was added meanwhile is not lost
+    gevent.idle()
+    runner.add(3)
+    gevent.idle()
+    assert seen == [1, 2, 3]
 
 
 def test_others_get_their_turn() -> None:
