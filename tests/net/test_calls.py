@@ -394,6 +394,16 @@ def test_what_breaks_the_rules_ends_the_stream(pair: Pair, ends: Ends, message: 
     assert Ends(pair).call("echo") == [[], {}]
 
 
+def test_who_waits_hears_what_the_other_side_did_wrong(ends: Ends) -> None:
+    waiting = ends.near.future("wait", (1,), {})
+    told: list[Exception | None] = []
+    ends.near.stream.call_at_end(told.append)  # type: ignore[attr-defined]
+    ends.far.stream.queue(b"\xc1")
+    with pytest.raises(ProtocolError):
+        waiting.get(timeout=5)
+    assert [type(error) for error in told] == [ProtocolError]
+
+
 def test_a_peer_that_takes_nothing_is_given_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stractory.net.backlog.PILE_LIMIT", 3_000_000)
     unread = []
@@ -413,4 +423,3 @@ def test_no_protocol_error_where_functions_may_not_be(pair: Pair) -> None:
     assert calls.call("echo", 1) == 1
     with pytest.raises(ConnectionError):
         Calls(calls.stream, Serving(functions=True)).call("echo", print)
-    assert ProtocolError
