@@ -86,7 +86,8 @@ class RemoteMethod:
         """What it returns; an iterator where it is a generator.
 
         Raises RemoteError for what it raised, with type and remote traceback, UnknownMethod, CallTimeout,
-        TypeError for arguments that cannot travel, and ActorLost when the actor or its worker went.
+        TypeError for arguments that cannot travel, and a ConnectionError when the actor (StreamReset) or
+        its worker (ActorLost) went.
         """
         timeout = DEFAULT_TIMEOUT if self._timeout is None else self._timeout
         value = self._calls.request(self._name, args, kwargs, timeout)

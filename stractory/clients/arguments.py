@@ -9,9 +9,7 @@ from typing import Any
 from stractory.actors.definition import ActorDefinition
 from stractory.errors import ConfigError, InvalidName
 from stractory.net.address import Address, address
-
-NAME_LIMIT = 512
-"""Most bytes of UTF-8 a name may have."""
+from stractory.wire.life import NAME_LIMIT
 
 _IF_EXISTS = ("error", "get", "replace")
 

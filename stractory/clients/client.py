@@ -80,12 +80,13 @@ class Client:
         """Start ``actor`` under ``name`` on some worker; returns when its init has run there.
 
         A bare function is a stream actor (:func:`stractory.stream`). ``options`` are laid over those of the
-        definition. ``if_exists``: "error" raises ActorExists; "get" takes the one there is, waiting if it is
-        just being created; "replace" ends that one first. ``public`` opens a port of its own that asks for
-        no proof. ``timeout`` is in seconds.
+        definition. ``if_exists``: "error" raises ActorExists; "get" takes the one there is, waiting for one
+        that is just being created, or ended; "replace" ends that one first. ``public`` opens a port of its
+        own that asks for no proof. ``timeout`` is in seconds.
 
         Raises InvalidName, ActorExists, ActorNotShippable, ActorStartFailed (with the remote traceback),
-        ActorNotPublic, NoWorkers, NoCompatibleWorker, RegistryUnavailable, AuthError, CallTimeout.
+        ActorLost (its worker went meanwhile, or somebody destroyed it), ActorNotPublic, PortUnavailable,
+        NoWorkers, NoCompatibleWorker, RegistryUnavailable, AuthError, CallTimeout.
         """
         arguments.check_create(name, actor, if_exists, public)
         definition = define(actor)

@@ -20,10 +20,7 @@ from typing import Any, NamedTuple
 from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
 from stractory.registry.placement import less_loaded_of_two
 from stractory.registry.records import UNSETTLED, Actor, State, Worker
-from stractory.wire.life import Life, Phase, Report
-
-NAME_LIMIT = 512
-"""Most bytes of UTF-8 a name may have."""
+from stractory.wire.life import NAME_LIMIT, Life, Phase, Report
 
 AWAY_LIMIT = 3600.0
 """Seconds for which it is remembered what a worker had that was given up without proof of its death."""

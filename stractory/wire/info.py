@@ -8,9 +8,9 @@ from typing import NamedTuple
 class ActorInfo(NamedTuple):
     """One actor.
 
-    ``worker`` is the address of its worker, ``state`` "running" or "lost" (or "pending" in a list),
-    ``since`` seconds since 1970. ``public``: its own port asks for no proof. ``wrapped``: it has a client
-    wrapper of its own.
+    ``worker`` is the address of its worker, ``state`` "running" or "lost" (in a list also "pending" or
+    "ending"), ``since`` seconds since 1970. ``public``: its own port asks for no proof. ``wrapped``: it has
+    a client wrapper of its own.
     """
 
     name: str
@@ -24,7 +24,10 @@ class ActorInfo(NamedTuple):
 
 
 class WorkerInfo(NamedTuple):
-    """One worker. ``python`` is the interpreter and dill it runs, ``actors`` how many it has."""
+    """One worker. ``python`` is the interpreter and dill it runs, ``actors`` how many it has.
+
+    ``state``: "running", "lost", or "leaving" when it is about to end.
+    """
 
     address: str
     pid: int

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError
 
+NAME_LIMIT = 512
+"""Most bytes of UTF-8 that the name of an actor may have."""
+
 
 class Life(NamedTuple):
     """``since`` is in seconds since 1970. ``wrapped``: it has a client wrapper of its own."""

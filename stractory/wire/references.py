@@ -12,21 +12,16 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from types import BuiltinMethodType, MethodType
-from typing import Any, Protocol
+from typing import Any
 
 from stractory.errors import ProtocolError
 from stractory.wire.codec import RECEIVERS, SENDERS
 
 
-class Remote(Protocol):
-    """Stands for a function of the other side's; callable. ``received``: how many references came."""
-
-    number: int
-    received: int
-
-
 class References:
-    """Both tables of one end of a connection. ``make(number)`` makes what stands for a remote function."""
+    """Both tables of one end of a connection. ``make(number)`` makes what stands for a remote function:
+    a callable with its ``number``, and with ``received``, how many references to it came.
+    """
 
     __slots__ = ("_keys", "_last", "_make", "_ours", "_theirs")
 

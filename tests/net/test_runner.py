@@ -7,14 +7,18 @@ from stractory.net.runner import IN_A_ROW, Runner
 
 
 class Spawner:
-    """Counts the green threads."""
+    """Remembers the green threads."""
 
     def __init__(self) -> None:
-        self.spawned = 0
+        self.tasks: list[gevent.Greenlet] = []
+
+    @property
+    def spawned(self) -> int:
+        return len(self.tasks)
 
     def __call__(self, function, *args):
-        self.spawned += 1
-        return gevent.spawn(function, *args)
+        self.tasks.append(gevent.spawn(function, *args))
+        return self.tasks[-1]
 
 
 def test_pieces_that_do_not_wait_share_a_green_thread() -> None:
@@ -34,32 +38,22 @@ def test_pieces_that_do_not_wait_share_a_green_thread() -> None:
 def test_at_rest_it_holds_no_green_thread(monkeypatch) -> None:
     monkeypatch.setattr("stractory.net.runner.PARKING", 0.0)
     seen: list[int] = []
-    tasks: list[gevent.Greenlet] = []
-
-    def spawn(function, *args):
-        tasks.append(gevent.spawn(function, *args))
-        return tasks[-1]
-
+    spawn = Spawner()
     runner = Runner(seen.append, spawn)
     for number in range(3):
         runner.add(number)
-        tasks[-1].join(timeout=5)
-    assert seen == [0, 1, 2] and len(tasks) == 3 and all(task.dead for task in tasks)
+        spawn.tasks[-1].join(timeout=5)
+    assert seen == [0, 1, 2] and spawn.spawned == 3 and all(task.dead for task in spawn.tasks)
 
 
 def test_one_that_is_killed_while_it_waits_for_more() -> None:
     seen: list[int] = []
-    tasks: list[gevent.Greenlet] = []
-
-    def spawn(function, *args):
-        tasks.append(gevent.spawn(function, *args))
-        return tasks[-1]
-
+    spawn = Spawner()
     runner = Runner(seen.append, spawn)
     runner.add(1)
     gevent.idle()
     runner.add(2)
-    tasks[0].kill()  # what was added meanwhile is not lost
+    spawn.tasks[0].kill()  # what was added meanwhile is not lost
     gevent.idle()
     runner.add(3)
     gevent.idle()
@@ -116,11 +110,7 @@ def test_in_turn() -> None:
 
 def test_a_piece_that_is_killed_takes_no_other_along() -> None:
     begun: list[int] = []
-    tasks: list[gevent.Greenlet] = []
-
-    def spawn(function, *args):
-        tasks.append(gevent.spawn(function, *args))
-        return tasks[-1]
+    spawn = Spawner()
 
     def work(number: int) -> None:
         begun.append(number)
@@ -129,12 +119,12 @@ def test_a_piece_that_is_killed_takes_no_other_along() -> None:
 
     for in_turn in (False, True):
         begun.clear()
-        tasks.clear()
+        spawn.tasks.clear()
         runner = Runner(work, spawn, in_turn=in_turn)
         runner.add(1)
         runner.add(2)
         gevent.idle()
-        tasks[0].kill()
+        spawn.tasks[0].kill()
         gevent.idle()
         assert begun == [1, 2]
         runner.add(3)
