@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import gevent
@@ -11,7 +12,8 @@ import gevent
 from stractory.actors.listeners import Listeners
 from stractory.errors import LinkError, SlowConsumer
 from stractory.net.carrier import Carrier
-from stractory.net.runner import Runner
+from stractory.net.runner import Runner, Within, anywhere
+from stractory.net.threads import threads
 from stractory.wire.occasions import LOCAL, Format, check_name
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class Emitter:
         self,
         carrier: Carrier,
         format: Format,
-        spawn: Callable[..., Any] = gevent.spawn,
+        within: Within = anywhere,
         *,
         hold: float = 0.0,
         failed: Callable[[BaseException], None] | None = None,
@@ -51,9 +53,9 @@ class Emitter:
         self.event: str | None = None
         self._carrier = carrier
         self._format = format
-        self._spawn = spawn
+        self._within = within
         self._listeners = Listeners()
-        self._runner: Runner[_Piece] = Runner(self._handle, spawn, in_turn=True)
+        self._runner: Runner[_Piece] = Runner(self._handle, within, in_turn=True)
         carrier.deliver_to(self)
         if hold:
             gevent.spawn_later(hold, self._let_go)
@@ -105,8 +107,8 @@ class Emitter:
         check_name(event)
         packed = self._format.encode([event, *data])
         try:
-            self._carrier.queue(packed)
-            self._carrier.make_room()
+            if self._carrier.queue(packed):
+                self._carrier.make_room()
             return True
         except SlowConsumer as error:
             log.warning("%s", error)
@@ -125,7 +127,7 @@ class Emitter:
     def on_close(self, function: Callable[[], Any]) -> None:
         """Call ``function`` when the connection is over; at once if it is already."""
         if self.closed:
-            self._spawn(self._call, function, ())
+            threads().start_soon(self._within, partial(self._call, function, ()))
         else:
             self._listeners.add("close", function, once=True)
 
@@ -162,6 +164,7 @@ class Emitter:
     def _add(self, piece: _Piece) -> None:
         if self._held is None:
             self._runner.add(piece)
+            self._runner.go()
         else:
             self._held.append(piece)
 
@@ -169,6 +172,7 @@ class Emitter:
         held, self._held = self._held or [], None
         for piece in held:
             self._runner.add(piece)
+        self._runner.go()
 
     def _handle(self, piece: _Piece) -> None:
         events, size = piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from stractory.actors.emitter import HOLD, Emitter
@@ -10,6 +11,7 @@ from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.net.carrier import Carrier, over_socket
 from stractory.net.sockets import SocketStream
+from stractory.net.threads import threads
 from stractory.wire.occasions import Format, JsonLines, Msgpack
 
 
@@ -26,11 +28,11 @@ class EventemitterServer:
 
     def connect(self, stream: Any, address: Any) -> None:
         carrier, format = _carried(stream, f"actor {self._owner.name!r}")
-        self._owner.spawn(self._begin, carrier, format)
+        threads().start_soon(self._owner.run, partial(self._begin, carrier, format))
 
     def _begin(self, carrier: Carrier, format: Format) -> None:
         try:
-            self._handler(Emitter(carrier, format, self._owner.spawn))
+            self._handler(Emitter(carrier, format, self._owner.run))
         except BaseException:
             carrier.abort()
             raise

@@ -29,6 +29,9 @@ class Owner(Protocol):
     def spawn(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a green thread that ends with the actor; what it raises is logged."""
 
+    def run(self, function: Callable[[], None]) -> None:
+        """As spawn(), in this green thread. An actor that has ended runs nothing."""
+
     def exited(self, status: int) -> None:
         """The actor has come to an end of its own accord."""
 

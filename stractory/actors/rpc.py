@@ -30,7 +30,7 @@ class RpcServer:
             self.methods,
             functions=True,
             turns=Turns(concurrency) if concurrency else None,
-            spawn=owner.spawn,
+            within=owner.run,
         )
 
     def connect(self, stream: Carrier, address: Any) -> None:

@@ -47,7 +47,7 @@ class SpawnServer:
         self._early = bytearray()
         self._written = 0  # bytes of output
         self._had_clients = Event()
-        self._input: Runner[tuple[Carrier, bytes]] = Runner(self._write_input, owner.spawn, in_turn=True)
+        self._input: Runner[tuple[Carrier, bytes]] = Runner(self._write_input, owner.run, in_turn=True)
         self._output = owner.spawn(self._read_output)
         owner.spawn(self._log_errors)
         owner.spawn(self._await_exit)
@@ -131,6 +131,7 @@ class _Client:
 
     def data_received(self, data: bytes) -> None:
         self._input.add((self._carrier, data))
+        self._input.go()
 
     def stream_ended(self, error: Exception | None) -> None:
         if error is not None:
@@ -149,7 +150,7 @@ class _Client:
             self._attempt(self._carrier.queue, pack(status))
         self._carrier.close()
 
-    def _attempt(self, way: Callable[..., None], *arguments: Any) -> None:
+    def _attempt(self, way: Callable[..., object], *arguments: Any) -> None:
         if not self.gone:
             try:
                 way(*arguments)

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import gevent
-
 from stractory.clients.deadline import Deadline
 from stractory.clients.direct import Carried
 from stractory.clients.events import Events
@@ -28,6 +26,7 @@ from stractory.errors import (
     StaleLocation,
     WorkerUnavailable,
 )
+from stractory.net.threads import threads
 from stractory.wire.info import ActorInfo
 
 _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionResetError)
@@ -79,14 +78,16 @@ class Connector:
     ) -> list[Connection]:
         """Connections to all, made at once. Raises ConnectErrors; if it is cut off it leaves none behind."""
         tasks = [
-            gevent.spawn(self._attempt, name, info, deadline, direct)
+            threads().spawn(self._attempt, name, info, deadline, direct)
             for name, info in zip(names, infos, strict=True)
         ]
         try:
-            outcomes = [task.get() for task in tasks]
+            outcomes: list[Any] = [task.get() for task in tasks]
         except BaseException:
-            gevent.killall(tasks)
             for task in tasks:
+                task.kill(block=False)
+            for task in tasks:
+                task.wait()
                 if isinstance(task.value, Connection):
                     task.value.stream.close()
             raise

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 import gevent
 
@@ -37,18 +37,35 @@ class Deadline:
         left = self.left(GRACE / 2)
         return self.timeout if left is None or self.timeout is None or left >= self.timeout else left
 
-    @contextmanager
-    def limit(self, what: str, error: Callable[[str], StractoryError], grace: float = 0.0) -> Iterator[None]:
+    def limit(self, what: str, error: Callable[[str], StractoryError], grace: float = 0.0) -> Limit:
         """Cut off what runs inside at the deadline, and ``grace``; raises ``error`` of "``what`` in 30 s"."""
-        with gevent.Timeout(self.left(grace)) as timer:
-            try:
-                yield
-            # Not an error until it is out here: inside, one that is an OSError would be caught as another's.
-            except gevent.Timeout as fired:
-                if fired is not timer:
-                    raise
-                raise error(self.spell(what)) from None
+        return Limit(self, what, error, grace)
 
     def spell(self, what: str) -> str:
         """``what`` with "in 30 s" behind it."""
         return what if self.timeout is None else f"{what} in {self.timeout:g} s"
+
+
+class Limit:
+    """See :meth:`Deadline.limit`."""
+
+    __slots__ = ("_deadline", "_error", "_grace", "_timer", "_what")
+
+    def __init__(
+        self, deadline: Deadline, what: str, error: Callable[[str], StractoryError], grace: float
+    ) -> None:
+        self._deadline = deadline
+        self._what = what
+        self._error = error
+        self._grace = grace
+
+    def __enter__(self) -> None:
+        self._timer = gevent.Timeout.start_new(self._deadline.left(self._grace))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.close()
+        # Not an error until it is out here: inside, one that is an OSError would be caught as another's.
+        if error is self._timer:
+            raise self._error(self._deadline.spell(self._what)) from None

@@ -12,9 +12,10 @@ from stractory.clients.deadline import GRACE, Deadline
 from stractory.errors import LinkError, RegistryUnavailable, UnreachableError
 from stractory.net.address import Address
 from stractory.net.calls import Calls
+from stractory.net.dial import dial
 from stractory.net.handshake import TIME_LIMIT
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
-from stractory.net.link import Link, dial
+from stractory.net.link import Link
 from stractory.wire.dialling import Dial
 
 RETRY_DELAY = 0.2
@@ -49,7 +50,9 @@ class RegistryLink:
         ``repeat`` is False.
         """
         for last in (not repeat, True):
-            calls = self._connected(deadline)
+            calls = self._calls
+            if calls is None or calls.stream.closed:
+                calls = self._connected(deadline)
             told = (deadline.told(),) if tell_time else ()
             try:
                 return calls.call(method, *args, *told, call_timeout=None)

@@ -17,10 +17,11 @@ from stractory.net import sockets
 from stractory.net.address import Address, address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
+from stractory.net.dial import dial
 from stractory.net.handshake import prove_to_server
 from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
-from stractory.net.link import Link, dial
+from stractory.net.link import Link
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial, decode_answer, encode_dial
 from stractory.wire.info import ActorInfo

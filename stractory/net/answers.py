@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
+from gevent import getcurrent
 from gevent.event import Event
 from gevent.hub import Waiter
 
@@ -36,24 +37,27 @@ class Answer(Waiter):  # type: ignore[type-arg]  # generic in the stubs only
     """One call's answer, for the one green thread that waits for it. An AsyncResult takes twice as long."""
 
     def set(self, value: Any) -> None:
-        self.hub.loop.run_callback(self.switch, value)
+        if getcurrent() is self.hub:
+            self.switch(value)
+        else:
+            self.hub.loop.run_callback(self.switch, value)
 
     def set_exception(self, error: BaseException) -> None:
-        self.hub.loop.run_callback(self.throw, error)
+        if getcurrent() is self.hub:
+            self.throw(error)
+        else:
+            self.hub.loop.run_callback(self.throw, error)
 
-    def wait(self, timeout: float | None, late: Callable[[], CallTimeout]) -> Any:
-        """The value; raises the error, or what ``late`` makes after ``timeout`` seconds."""
+    def wait(self, timeout: float | None) -> Any:
+        """The value, or the Answer itself after ``timeout`` seconds; raises the error."""
         if timeout is None:
             return self.get()
         timer = self.hub.loop.timer(timeout)
-        timer.start(self.switch, self)  # itself stands for: too late
+        timer.start(self.switch, self)
         try:
-            value = self.get()
+            return self.get()
         finally:
             timer.close()
-        if value is self:
-            raise late()
-        return value
 
 
 class Inbox:

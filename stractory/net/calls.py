@@ -23,6 +23,7 @@ from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Inbox, Items, within_
 from stractory.net.callbacks import Callback
 from stractory.net.carrier import Carrier
 from stractory.net.serving import Server, Serving
+from stractory.net.threads import threads
 from stractory.wire.codec import MessageReader, encode
 from stractory.wire.messages import (
     Call,
@@ -89,9 +90,12 @@ class Calls:
         id = self._begin(answer, target, args, kwargs, timeout)
         try:
             left = None if timeout is None else max(0.0, timeout - (monotonic() - began))
-            return answer.wait(left, partial(self._late, target, timeout))
+            value = answer.wait(left)
         finally:
             self._waiting.pop(id, None)
+        if value is answer:
+            raise self._late(target, timeout)
+        return value
 
     def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
         """As request(), without waiting."""
@@ -122,30 +126,23 @@ class Calls:
         return id
 
     def _late(self, target: str | int, timeout: float | None) -> CallTimeout:
+        assert timeout is not None
         what = f"{target}()" if isinstance(target, str) else "a callback"
         return CallTimeout(f"{self.stream.label}: no answer to {what} in {timeout:g} s")
 
     def _write(self, message: Message, timeout: float | None = None) -> None:
-        if self.stream.closed:  # before functions are referred to, of which none would be given back
-            raise self._over()
-        self.stream.queue(encode(message, self.references))
-        self.stream.make_room(timeout)
-
-    def _over(self) -> OSError:
-        """Why nothing can be sent any more."""
         try:
-            self.stream.queue(b"")
-        except LinkError as error:
-            return error
-        except OSError:
-            pass  # closed here
-        return LinkClosed(f"{self.stream.label}: the connection is closed")
+            if self.stream.queue(encode(message, self.references)):
+                self.stream.make_room(timeout)
+        except OSError as error:
+            if isinstance(error, (LinkError, TimeoutError)):
+                raise
+            raise LinkClosed(f"{self.stream.label}: the connection is closed") from None
 
     # ---- what arrives --------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Part of :class:`stractory.net.receiver.Receiver`."""
-        before = self._server.running if self._server is not None else 0
         try:
             for message in self._reader.feed(data):
                 _HANDLERS[type(message)](self, message)
@@ -153,15 +150,16 @@ class Calls:
             log.warning("%s: %s", self.stream.label, error)
             self.stream.give_up(error)
             return
-        self._arrived(len(data), self._server is not None and self._server.running > before)
-
-    def _arrived(self, size: int, calls: bool) -> None:
-        """Let as much follow; but of calls only so much while many run, whose arguments are all kept."""
-        self._unfinished = self._unfinished + size if calls else self._unfinished
+        server = self._server
+        calls = server is not None and server.waiting
+        # Let as much follow; but of calls only so much while many run, whose arguments are all kept.
+        self._unfinished += len(data) if calls else 0
         if self._unfinished > UNFINISHED_LIMIT:
-            self._owed += size
+            self._owed += len(data)
         else:
-            self.stream.consumed(size)
+            self.stream.consumed(len(data))
+        if server is not None and calls:
+            server.go()
 
     def _all_finished(self) -> None:
         owed, self._owed, self._unfinished = self._owed, 0, 0
@@ -259,8 +257,8 @@ class Calls:
             self.stream.close()
 
     def tell(self, function: Callable[[], Any]) -> None:
-        """Run it in a green thread of its own."""
-        self.serving.spawn(self._tell, function)
+        """Run it in another green thread."""
+        threads().start_soon(self.serving.within, partial(self._tell, function))
 
     def _tell(self, function: Callable[[], Any]) -> None:
         try:

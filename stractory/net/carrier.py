@@ -34,8 +34,11 @@ class Carrier(Protocol):
     def consumed(self, size: int) -> None:
         """The receiver has used so many bytes: more may come."""
 
-    def queue(self, data: bytes) -> None:
-        """Send without waiting. Raises OSError, of which LinkError is one."""
+    def queue(self, data: bytes) -> bool:
+        """Send without waiting; returns whether so much waits that the caller should make_room().
+
+        Raises OSError, of which LinkError is one.
+        """
 
     def make_room(self, timeout: float | None = None) -> None:
         """Wait while too much is queued. Raises SlowConsumer, TimeoutError, OSError."""
@@ -110,7 +113,7 @@ class BlockingCarrier:
         self._unconsumed -= size
         self._consumed.set()
 
-    def queue(self, data: bytes) -> None:
+    def queue(self, data: bytes) -> bool:
         if self._over is not None:
             raise self._over
         if self._closing:
@@ -118,6 +121,7 @@ class BlockingCarrier:
         self._backlog.append(memoryview(data))
         if self._writer is None:
             self._writer = gevent.spawn(self._send)
+        return self._backlog.size > ROOM
 
     def _send(self) -> None:
         pieces: list[memoryview] = []

@@ -1,7 +1,8 @@
 """A link: one proved connection between two processes, holding any number of streams.
 
-One green thread reads (:meth:`Link.run`): bytes to the session, its events to the streams. It never waits for
-anything but its socket. What is to be written goes out by :mod:`stractory.net.writer`.
+The loop itself reads: bytes to the session, its events to the streams. Whoever waits for what came goes on at
+once, until it waits again; what all of them have to say then leaves together, by
+:mod:`stractory.net.writer`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from socket import SHUT_WR
-from typing import Any, cast
+from typing import Any
 from weakref import ref
 
 import gevent
@@ -22,12 +23,7 @@ from stractory.errors import (
     ProtocolError,
     StractoryError,
     StreamReset,
-    UnreachableError,
 )
-from stractory.net import sockets
-from stractory.net.address import Address
-from stractory.net.handshake import prove_to_server
-from stractory.net.keys import Key
 from stractory.net.outgoing import Outgoing
 from stractory.net.stream import Stream
 from stractory.net.writer import Writer
@@ -36,12 +32,14 @@ from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, e
 from stractory.wire.session import Session
 
 READ_SIZE = 64 * 1024
-READS_IN_A_ROW = 16
+READ = 1
+"""The event of the loop's watchers (libev's EV_READ)."""
+
 OUTPUT_LIMIT = 16 * 1024 * 1024
 """Bytes of them at which a peer is given up: beyond HIGH_WATER they can only be answers to its frames."""
 
 Serve = Callable[["Link", Stream, Dial], None]
-"""Accepts or refuses a stream the peer opened. It runs in the reader's green thread: it must not wait."""
+"""Accepts or refuses a stream the peer opened. The loop calls it: it must not wait."""
 
 
 class Link:
@@ -58,6 +56,7 @@ class Link:
         self.activity = 0  # grows with every read
         self.ended: str | None = None
         self.failure: Exception | None = None  # what broke it, if it did not end in order
+        sock.settimeout(0.0)
         self._socket = sock
         self._serve = serve
         self._session = Session(dialled=dialled)
@@ -66,9 +65,11 @@ class Link:
         self._parting = False  # one side has said that it goes
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
-        self._writer = Writer(sock, self._session, self._break)
+        self.writer = Writer(sock, self._session, self._break)
         self._loop = gevent.get_hub().loop
-        self._reader: gevent.Greenlet[..., Any] | None = None
+        self._over = Event()
+        self._started = False
+        self._reading = self._loop.io(sock.fileno(), READ)
 
     def __repr__(self) -> str:
         return f"<Link to {self.peer}, {self.ended or f'{len(self._streams)} streams'}>"
@@ -92,13 +93,13 @@ class Link:
             raise lost(f"{label}: {self.ended or f'the link to {self.peer} takes no new streams'}")
         stream = Stream(self, self._session.open(encode_dial(dial)), label, lost)
         self._streams[stream.id] = ref(stream)
-        self._writer.flush_soon()
+        self.writer.flush_soon()
         return stream
 
     def accept_stream(self, stream: Stream) -> None:
         """Tell the peer that its stream is served."""
         self._session.accept(stream.id, ACCEPTED)
-        self._writer.flush_soon()
+        self.writer.flush_soon()
 
     def refuse_stream(self, stream: Stream, error: StractoryError) -> None:
         """Tell the peer why its stream is not served."""
@@ -111,35 +112,18 @@ class Link:
         """Keep the stream alive until it is over: it has a receiver, and needs nobody to read from it."""
         self._held.add(stream)
 
-    def has_room(self, stream: Outgoing) -> bool:
-        """Whether a frame may be made now; if not, the stream is pumped when there is room."""
-        return self._writer.has_room(stream)
-
-    def gather_soon(self, stream: Outgoing) -> None:
-        """Have the stream push what it has queued at the end of this turn."""
-        self._writer.gather_soon(stream)
-
     def flush(self) -> None:
         """Send what is queued now, as far as the kernel takes it, and not at the end of this turn."""
-        self._writer.flush()
-
-    def send(self, stream_id: int, view: memoryview) -> int:
-        """Frame what the window allows; returns how much."""
-        try:
-            size = self._session.send(stream_id, view)
-        except LinkClosed:
-            return 0  # the peer has reset it, in a frame whose event is still to come
-        self._writer.flush_soon()
-        return size
+        self.writer.flush()
 
     def consumed(self, stream_id: int, size: int) -> None:
         self._session.consume(stream_id, size)
         if self._session.output_size:
-            self._writer.flush_soon()
+            self.writer.flush_soon()
 
     def finish(self, stream_id: int) -> None:
         self._session.finish(stream_id)
-        self._writer.flush_soon()
+        self.writer.flush_soon()
 
     def release(self, stream: Outgoing, abort: bool) -> None:
         """The stream was closed here; what still comes for it is refused."""
@@ -166,30 +150,48 @@ class Link:
 
     # ---- reading ---------------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """Read from now on."""
+        if self.ended is None:
+            self._started = True
+            self._reading.start(self._read)
+
     def run(self) -> None:
-        """Read until the link is over, in the calling green thread."""
-        self._reader = cast("gevent.Greenlet[..., Any]", gevent.getcurrent())
+        """Read until the link is over."""
+        self.start()
         try:
-            while data := self._socket.recv(READ_SIZE):
-                self.activity += 1
-                if self.activity % READS_IN_A_ROW == 0:
-                    gevent.sleep(0)  # recv() does not let others run while there is always more to read
-                for event in self._session.receive(data):
-                    _HANDLERS[type(event)](self, event)
-                if self._session.output_size:
-                    if self._session.output_size > OUTPUT_LIMIT:
-                        raise ProtocolError("it asks for answers and does not read them")
-                    self._writer.flush_soon()
+            self._over.wait()
+        finally:
+            self._end(f"the link to {self.peer} is no longer read")
+
+    def _read(self) -> None:
+        self.writer.hold()
+        try:
+            data = self._socket.recv(READ_SIZE)
+            self._received(data)
+        except BlockingIOError:
+            pass
         except OSError as error:  # LinkError is one
             self.flush()  # the go-away that tells a peer what it did wrong
             self._break(error)
-        else:
-            if self._parting:
-                self._end(f"the link to {self.peer} was closed by it")
-            else:
-                self._break(LinkClosed("it ended without a word"))
-        finally:
+        except BaseException:
             self._end(f"the link to {self.peer} is no longer read")
+            raise
+        finally:
+            self.flush()
+
+    def _received(self, data: bytes) -> None:
+        if not data:
+            if not self._parting:
+                raise LinkClosed("it ended without a word")
+            self._end(f"the link to {self.peer} was closed by it")
+        self.activity += 1
+        for event in self._session.receive(data):
+            _HANDLERS[type(event)](self, event)
+            if self.ended is not None:
+                return
+        if self._session.output_size > OUTPUT_LIMIT:
+            raise ProtocolError("it asks for answers and does not read them")
 
     def _stream_opened(self, event: events.StreamOpened) -> None:
         if self._serve is None:
@@ -199,7 +201,8 @@ class Link:
 
     def _data_received(self, event: events.DataReceived) -> None:
         stream_id, data = event
-        if stream := self._find(stream_id):
+        reference = self._streams.get(stream_id)
+        if reference is not None and (stream := reference()) is not None:
             stream.receive(data)
         elif stream_id in self._dialling:
             self._dial_received(stream_id, data)
@@ -267,11 +270,11 @@ class Link:
         if self.ended is None:
             self._parting = True
             self._session.go_away()
-            self._writer.finish(linger)
+            self.writer.finish(linger)
             with contextlib.suppress(OSError):
                 self._socket.shutdown(SHUT_WR)
-            if self._reader is not None and gevent.getcurrent() is not self._reader:
-                self._reader.join(linger)
+            if self._started:
+                self._over.wait(linger)
             self._end(f"the link to {self.peer} was closed here")
 
     def _break(self, error: OSError) -> None:
@@ -284,10 +287,11 @@ class Link:
         if self.ended is not None:
             return
         self.ended = reason
+        self._reading.stop()
+        self._reading.close()
+        self.writer.close()
         self._socket.close()
-        self._writer.close()
-        if self._reader is not None and self._reader is not gevent.getcurrent():
-            self._reader.kill(block=False)
+        self._over.set()
         self._acknowledged.set()
         streams = [stream for stream_id in self._streams if (stream := self._find(stream_id))]
         self._streams.clear()
@@ -316,26 +320,3 @@ _HANDLERS: dict[type, Callable[[Link, Any], None]] = {
     events.GoAway: Link._gone_away,
     events.PingAnswered: Link._ping_answered,
 }
-
-
-def dial(address: Address, purpose: str, credential: Key, serve: Serve | None = None) -> Link:
-    """A proved link to what listens at ``address`` for ``purpose`` ("registry" or "worker").
-
-    Raises UnreachableError, AuthError, VersionMismatch or ProtocolError, all naming the address.
-    """
-    sock = sockets.connect(address)
-    peer = f"{purpose} {address}"
-    try:
-        prove_to_server(sock, purpose, credential)
-    except StractoryError as error:
-        sock.close()
-        raise type(error)(f"{peer}: {error}") from None
-    except OSError as error:
-        sock.close()
-        raise UnreachableError(f"{peer} broke off the handshake: {error.strerror or error}") from None
-    except BaseException:
-        sock.close()
-        raise
-    link = Link(sock, dialled=True, peer=peer, serve=serve)
-    gevent.spawn(link.run)
-    return link

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stractory.errors import SlowConsumer
@@ -28,6 +29,7 @@ class Outgoing(SocketLike):
         "_link",
         "_sending",
         "_shut",
+        "_writer",
         "activity",
         "id",
         "label",
@@ -38,6 +40,7 @@ class Outgoing(SocketLike):
         self.label = label
         self.activity = 0  # grows with every arrival and departure of bytes
         self._link = link
+        self._writer = link.writer
         self._backlog: Backlog | None = None  # what the peer or the link does not take yet
         self._gathered: list[bytes] = []  # queued in this turn of the loop
         self._gathered_size = 0
@@ -54,7 +57,7 @@ class Outgoing(SocketLike):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of it, in one piece with regard to other green threads; waits while the peer is slow."""
         self.push(data)
-        self._link.flush()
+        self._writer.flush()
         if backlog := self._backlog:
             self._sending = True
             try:
@@ -72,18 +75,20 @@ class Outgoing(SocketLike):
             self.gather()
         self._append(memoryview(data).cast("B"))
 
-    def queue(self, data: bytes) -> None:
+    def queue(self, data: bytes) -> bool:
         """As push(), but what is queued in one turn of the loop leaves in one frame.
 
-        Who queues much calls make_room() afterwards.
+        Returns whether so much waits for the peer that the caller should make_room().
         """
-        self._check_writable()
+        if self._error is not None or self._closed or self._shut:
+            self._check_writable()
         if not self._gathered:
-            self._link.gather_soon(self)
+            self._writer.gather_soon(self)
         self._gathered.append(data)
         self._gathered_size += len(data)
         if self._gathered_size >= GATHER_LIMIT:
             self.gather()
+        return self._backlog is not None and self._backlog.size > ROOM
 
     def gather(self) -> None:
         """Push what was queued."""
@@ -91,7 +96,7 @@ class Outgoing(SocketLike):
         self._gathered.clear()
         self._gathered_size = 0
         if data and not (self._closed or self._shut or self._error):
-            self._append(memoryview(data))
+            self._append(data)
 
     def make_room(self, timeout: float | None = None) -> None:
         """Wait while much of what was queued waits for the peer; see :meth:`Backlog.make_room`.
@@ -114,24 +119,24 @@ class Outgoing(SocketLike):
         if self._shut:
             raise OSError(errno.EPIPE, f"{self.label}: the stream is shut for writing")
 
-    def _append(self, view: memoryview) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         self.activity += 1
         if self._backlog is None:
-            while view and (size := self._frame(view)):
-                view = view[size:]
-            if not view:
+            size = self._writer.send(self, data)
+            if size == len(data):
+                return
+            data = memoryview(data)[size:]
+            while data and size and (size := self._writer.send(self, data)):
+                data = data[size:]
+            if not data:
                 return
             self._backlog = Backlog()
-        if view:
-            self._backlog.append(view)
-
-    def _frame(self, view: memoryview) -> int:
-        return self._link.send(self.id, view) if self._link.has_room(self) else 0
+        self._backlog.append(memoryview(data))
 
     def pump(self) -> None:
         """There is room again, in the window or the link: frame what waits."""
         if self._backlog is not None:
-            self._backlog.take(self._frame)
+            self._backlog.take(partial(self._writer.send, self))
             if not self._backlog.size:
                 self._backlog = None
                 if self._closed:

@@ -16,7 +16,7 @@ from gevent.event import Event
 from stractory.errors import StractoryError, UnknownMethod, to_wire
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
-from stractory.net.runner import Runner
+from stractory.net.runner import Runner, Within, anywhere
 from stractory.wire.messages import ITEMS_AHEAD, Call, Ended, Failure, Item, Message, Opened, Result
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class Serving:
     """How calls are served.
 
     ``methods`` may be called by name. ``functions``: whether functions may stand in messages. ``turns`` is
-    held while a method runs, and while a generator makes an item. ``spawn`` starts green threads.
-    ``failed(what, error)`` is told of the errors of one-way calls.
+    held while a method runs, and while a generator makes an item. ``within`` calls what runs methods and
+    functions. ``failed(what, error)`` is told of the errors of one-way calls.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Serving:
         *,
         functions: bool = False,
         turns: AbstractContextManager[Any] | None = None,
-        spawn: Callable[..., Any] = gevent.spawn,
+        within: Within = anywhere,
         failed: Callable[[str, BaseException], None] = log_failure,
     ) -> None:
         self.methods = methods or {}
         self.functions = functions
         self.turns = turns or nullcontext()
-        self.spawn = spawn
+        self.within = within
         self.failed = failed
 
     def find(self, name: str, label: str) -> Callable[..., Any]:
@@ -102,7 +102,7 @@ class Server:
         self._serving = serving
         self._label = label
         self._write = write
-        self._runner: Runner[_Piece] = Runner(self._run, serving.spawn)
+        self._runner: Runner[_Piece] = Runner(self._run, serving.within)
         self._sources: dict[int, _Source] = {}
 
     def take(self, call: Call, function: Callable[..., Any] | None) -> None:
@@ -113,6 +113,15 @@ class Server:
         self.running += 1
         self._runner.add((call, function, monotonic() if call.timeout is not None else 0.0))
 
+    @property
+    def waiting(self) -> bool:
+        """Whether calls have come that have not begun."""
+        return bool(self._runner)
+
+    def go(self) -> None:
+        """Begin with them."""
+        self._runner.go()
+
     def grant(self, id: int, count: int) -> None:
         """The caller takes so many more items."""
         if source := self._sources.get(id):
@@ -122,12 +131,12 @@ class Server:
     def cancel(self, id: int) -> None:
         """The caller takes no more items."""
         if source := self._sources.get(id):
-            source.task.kill(block=False)
+            source.stop()
 
     def end(self) -> None:
         """Nobody is there to answer any more: generators are stopped, methods run on."""
         for source in self._sources.values():
-            source.task.kill(block=False)
+            source.stop()
 
     def _run(self, piece: _Piece) -> None:
         try:
@@ -163,7 +172,7 @@ class Server:
         return function(*call.args, **call.kwargs)
 
     def _answer(self, call: Call, id: int, value: Any) -> None:
-        if isinstance(value, Iterator):
+        if hasattr(type(value), "__next__"):
             self._serve_items(id, value)
             return
         try:
@@ -186,6 +195,7 @@ class Server:
             del self._sources[id]
             if callable(close := getattr(items, "close", None)):
                 close()
+            source.leave()
 
     def _answer_failure(self, call: Call, error: BaseException) -> None:
         if call.id is None:
@@ -202,12 +212,23 @@ class Server:
 class _Source:
     """Items on their way out: how many more are wanted, and the green thread that makes them."""
 
-    __slots__ = ("credit", "granted", "task")
+    __slots__ = ("_stopped", "_task", "credit", "granted")
 
     def __init__(self) -> None:
         self.credit = ITEMS_AHEAD
         self.granted = Event()
-        self.task: Any = gevent.getcurrent()
+        self._stopped = False
+        self._task: Any = gevent.getcurrent()
+
+    def stop(self) -> None:
+        """Make no more."""
+        self._stopped = True
+        self._task.kill(block=False)
+
+    def leave(self) -> None:
+        """It is done. A green thread that is being killed must not go on to something else."""
+        if self._stopped:
+            raise gevent.GreenletExit
 
 
 def _spell(call: Call) -> str:

@@ -1,33 +1,40 @@
 """A link's way out: what the session has to say, onto the socket.
 
-Whatever is written in one turn of the loop leaves in one send; when the kernel takes no more, a green thread
-drains the rest and streams queue up for room, one frame each in turn.
+Whatever is written in one turn of the loop leaves in one send. When the kernel takes no more, the loop sends
+the rest as it does, and streams queue up for room, one frame each in turn.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
+from gevent.event import Event
 from gevent.socket import socket
 
+from stractory.errors import LinkClosed
 from stractory.wire.session import Session
 
 HIGH_WATER = 256 * 1024
 """Bytes of frames waiting for the kernel at which streams stop making more."""
 
+WRITE = 2
+"""The event of the loop's watchers (libev's EV_WRITE)."""
+
 
 class Pumped(Protocol):
     """A stream with bytes to frame."""
+
+    id: int
 
     def pump(self) -> None: ...
     def gather(self) -> None: ...
 
 
 class Writer:
-    """``broken`` is told, once, what the socket raised; it must close() then."""
+    """``sock`` must not block. ``broken`` is told, once, what it raised; it must close() then."""
 
     def __init__(self, sock: socket, session: Session, broken: Callable[[OSError], None]) -> None:
         self._socket = sock
@@ -35,15 +42,27 @@ class Writer:
         self._broken = broken
         self._armed = False
         self._closed = False
-        self._draining: gevent.Greenlet[..., None] | None = None
+        self._rest: bytes | memoryview = b""  # what the kernel did not take
+        self._draining: Any = None  # the watcher of the socket, while there is a rest
+        self._drained = Event()
         self._waiting: deque[Pumped] = deque()  # streams with bytes to send, while the kernel takes no more
         self._gathering: list[Pumped] = []
         self._loop = gevent.get_hub().loop
 
-    def has_room(self, stream: Pumped) -> bool:
-        """Whether a frame may be made now; if not, the stream is pumped when there is room."""
-        if self._session.output_size < HIGH_WATER:
-            return True
+    def send(self, stream: Pumped, data: bytes | memoryview) -> int:
+        """Frame what window and kernel take; returns how much. It is pumped when there is room again."""
+        session = self._session
+        if session.output_size >= HIGH_WATER and not self._has_room(stream):
+            return 0
+        try:
+            size = session.send(stream.id, data)
+        except LinkClosed:
+            return 0  # the peer has reset it, in a frame whose event is still to come
+        if not self._armed:
+            self.flush_soon()
+        return size
+
+    def _has_room(self, stream: Pumped) -> bool:
         self.flush()
         if self._draining is None:
             return True
@@ -54,7 +73,12 @@ class Writer:
     def gather_soon(self, stream: Pumped) -> None:
         """Have the stream push what it has queued before the next flush, at the end of this turn."""
         self._gathering.append(stream)
-        self.flush_soon()
+        if not self._armed:
+            self.flush_soon()
+
+    def hold(self) -> None:
+        """A flush follows: flush_soon() need not see to it."""
+        self._armed = True
 
     def flush_soon(self) -> None:
         """Send what is queued at the end of this turn of the loop."""
@@ -63,38 +87,45 @@ class Writer:
             self._loop.run_callback(self.flush)
 
     def flush(self) -> None:
-        """Send what is queued as far as the kernel takes it now; a green thread sends the rest."""
+        """Send what is queued as far as the kernel takes it now; the loop sends the rest."""
         self._armed = True  # what is gathered leaves with this flush
         while self._gathering:
             gathering, self._gathering = self._gathering, []
             for stream in gathering:
                 stream.gather()
         self._armed = False
-        if self._draining is not None or self._closed:
-            return
-        output = b"".join(self._session.output())
-        if not output:
-            return
-        try:
-            sent = self._socket.send(output, 0, 0.0)  # type: ignore[call-arg]  # 0.0: do not wait
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._broken(error)
-            return
-        if sent < len(output):
-            self._draining = gevent.spawn(self._drain, memoryview(output)[sent:])
+        if self._session.output_size and self._draining is None and not self._closed:
+            self._rest = self._send(b"".join(self._session.output()))
+            if self._rest and not self._closed:
+                self._drained.clear()
+                self._draining = self._loop.io(self._socket.fileno(), WRITE)
+                self._draining.start(self._drain)
 
-    def _drain(self, rest: memoryview | bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Send what the kernel takes; returns the rest."""
         try:
-            while rest:
-                self._socket.sendall(rest)
-                self._pump_waiting()
-                rest = b"".join(self._session.output())
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            return data
         except OSError as error:
             self._broken(error)
-        finally:
+            return b""
+        return b"" if sent == len(data) else memoryview(data)[sent:]
+
+    def _drain(self) -> None:
+        self._rest = self._send(self._rest)
+        if not (self._rest or self._closed):
+            self._pump_waiting()
+            self._rest = b"".join(self._session.output())
+            if not self._rest:
+                self._stop_draining()
+
+    def _stop_draining(self) -> None:
+        if self._draining is not None:
+            self._draining.stop()
+            self._draining.close()
             self._draining = None
+            self._drained.set()
 
     def _pump_waiting(self) -> None:
         for _ in range(len(self._waiting)):
@@ -106,11 +137,10 @@ class Writer:
         """Send what is queued, within ``linger`` seconds."""
         self.flush()
         if self._draining is not None:
-            self._draining.join(linger)
+            self._drained.wait(linger)
 
     def close(self) -> None:
         """Send no more."""
         self._closed = True
         self._waiting.clear()
-        if self._draining is not None and self._draining is not gevent.getcurrent():
-            self._draining.kill(block=False)
+        self._stop_draining()

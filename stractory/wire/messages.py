@@ -136,7 +136,7 @@ def _is_call(id: Any, target: Any, args: Any, kwargs: Any, timeout: Any) -> bool
         (id is None or _is_count(id))
         and (type(target) is str or _is_count(target))
         and type(args) is list
-        and _is_named(kwargs)
+        and (kwargs == {} or _is_named(kwargs))
         and _is_timeout(timeout)
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
-from stractory.errors import ProtocolError
+from stractory.errors import LinkClosed, ProtocolError
 from stractory.wire.codec import RECEIVERS, SENDERS
 
 
@@ -23,11 +23,12 @@ class References:
     a callable with its ``number``, and with ``received``, how many references to it came.
     """
 
-    __slots__ = ("_keys", "_last", "_make", "_ours", "_theirs")
+    __slots__ = ("_cleared", "_keys", "_last", "_make", "_ours", "_theirs")
 
     def __init__(self, make: Callable[[int], Any]) -> None:
         self._make = make
         self._last = 0
+        self._cleared = False
         self._ours: dict[int, list[Any]] = {}  # number: [function, references sent, its key]
         self._keys: dict[Any, int] = {}
         self._theirs: dict[int, weakref.ref[Any]] = {}
@@ -46,7 +47,9 @@ class References:
         return sum(reference() is not None for reference in self._theirs.values())
 
     def refer(self, function: Callable[..., Any]) -> tuple[int, int]:
-        """The kind and number by which to send a function."""
+        """The kind and number by which to send a function. Raises LinkClosed after clear()."""
+        if self._cleared:
+            raise LinkClosed("the connection is over: no function can be passed")
         theirs = getattr(function, "number", None)
         if type(theirs) is int and self._standing_for(theirs) is function:
             return RECEIVERS, theirs
@@ -103,6 +106,7 @@ class References:
     def clear(self) -> list[Any]:
         """The connection is over. Returns what stood for the other side's functions."""
         theirs = [remote for reference in self._theirs.values() if (remote := reference()) is not None]
+        self._cleared = True
         self._ours.clear()
         self._keys.clear()
         self._theirs.clear()

@@ -31,10 +31,10 @@ from stractory.wire.frames import (
     PING,
     RST,
     SYN,
+    VERSION,
     WINDOW_UPDATE,
     Frame,
     FrameReader,
-    header,
 )
 from stractory.wire.transitions import OVER, TRANSITIONS, Move, State
 
@@ -56,15 +56,29 @@ NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
 class _Stream:
     """What the session keeps about one stream."""
 
-    __slots__ = ("acknowledged", "consumed", "ours", "receive_window", "send_window", "state")
+    __slots__ = (
+        "acknowledged",
+        "consumed",
+        "ours",
+        "receive_window",
+        "receives",
+        "send_window",
+        "sends",
+        "state",
+    )
 
     def __init__(self, ours: bool) -> None:
         self.ours = ours
-        self.state = State.OPEN
+        self.enter(State.OPEN)
         self.acknowledged = False
         self.send_window = WINDOW
         self.receive_window = WINDOW
         self.consumed = 0  # read by the application, not yet given back to the peer
+
+    def enter(self, state: State) -> None:
+        self.state = state
+        self.sends = Move.SEND_DATA in TRANSITIONS[state]
+        self.receives = Move.RECEIVE_DATA in TRANSITIONS[state]
 
 
 class Session:
@@ -139,13 +153,15 @@ class Session:
         is over.
         """
         stream = self._streams.get(stream_id)
-        if stream is None or Move.SEND_DATA not in TRANSITIONS[stream.state]:
+        if stream is None or not stream.sends:
             raise LinkClosed(f"stream {stream_id} is closed for sending")
-        size = min(len(data), stream.send_window, MAX_FRAME)
+        size = len(data)
+        if size > stream.send_window or size > MAX_FRAME:
+            size = min(stream.send_window, MAX_FRAME)
+            data = memoryview(data)[:size]
         if size:
             stream.send_window -= size
-            payload = data if size == len(data) else memoryview(data)[:size]
-            self._write(DATA, 0, stream_id, size, bytes(payload))
+            self._write(DATA, 0, stream_id, size, bytes(data))
         return size
 
     def consume(self, stream_id: int, size: int) -> None:
@@ -154,7 +170,7 @@ class Session:
         Credit is given back when it comes to half a window, to spare frames.
         """
         stream = self._streams.get(stream_id)
-        if stream is None or Move.RECEIVE_DATA not in TRANSITIONS[stream.state]:
+        if stream is None or not stream.receives:
             return
         stream.consumed += size
         if stream.consumed >= WINDOW // 2:
@@ -208,7 +224,10 @@ class Session:
         events: list[Event] = []
         try:
             for frame in self._reader.feed(data):
-                if frame.stream_id:
+                type, flags, stream_id, length, payload = frame
+                if type == DATA and not flags and length and (stream := self._streams.get(stream_id)):
+                    self._receive_data(stream_id, stream, payload, events)  # as most are
+                elif stream_id:
                     self._receive_stream_frame(frame, events)
                 else:
                     self._receive_session_frame(frame, events)
@@ -278,7 +297,7 @@ class Session:
         return True
 
     def _receive_data(self, stream_id: int, stream: _Stream, payload: bytes, events: list[Event]) -> None:
-        if Move.RECEIVE_DATA not in TRANSITIONS[stream.state]:
+        if not stream.receives:
             raise ProtocolError(f"data for stream {stream_id} after its end")
         if len(payload) > stream.receive_window:
             raise ProtocolError(f"stream {stream_id} sent over its window of {stream.receive_window} bytes")
@@ -289,7 +308,7 @@ class Session:
         if stream.send_window + credit > 0xFFFFFFFF:
             raise ProtocolError(f"the window of stream {stream_id} grew over 32 bits")
         stream.send_window += credit
-        if stream.send_window == credit and Move.SEND_DATA in TRANSITIONS[stream.state]:
+        if stream.send_window == credit and stream.sends:
             events.append(WindowOpened(stream_id))
 
     # ---- small parts -------------------------------------------------------------------------------
@@ -311,14 +330,14 @@ class Session:
         after = TRANSITIONS[stream.state].get(move)
         if after is None:
             raise ProtocolError(f"{move.name} on stream {stream_id}, which is {stream.state.name}")
-        stream.state = after
+        stream.enter(after)
         if after in OVER:
             del self._streams[stream_id]
             if not stream.acknowledged:
                 self._acknowledge(stream)  # nobody waits for it any more
 
     def _write(self, type: int, flags: int, stream_id: int, length: int, payload: bytes = b"") -> None:
-        self._output.append(header(type, flags, stream_id, length))
+        self._output.append(HEADER.pack(VERSION, type, flags, stream_id, length))
         self.output_size += HEADER.size + len(payload)
         if payload:
             self._output.append(payload)

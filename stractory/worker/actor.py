@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -100,10 +100,9 @@ class Actor:
 
     def start(self) -> None:
         """Run init, with as many of (options, context) as it takes."""
-        init = self.loaded.init
         try:
             with one_process():
-                made = init(*(self.options, self._context)[: _positional_parameters(init)])
+                made = self.loaded.init(*(self.options, self._context)[: self.loaded.arguments])
             self.server = self.kind.serve(made, self)
         except BaseException:
             self._context.close()
@@ -133,15 +132,25 @@ class Actor:
         return task
 
     def _run(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        try:
-            with one_process():
-                function(*args)
-        except gevent.GreenletExit:
-            pass
-        except BaseException:
-            log.exception("actor %r failed", self.name)
-        finally:
-            self._tasks.discard(gevent.getcurrent())
+        with contextlib.suppress(gevent.GreenletExit):
+            self.run(function, *args)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> None:
+        """As spawn(), in this green thread, which ends with the actor."""
+        task: Any = gevent.getcurrent()
+        if not self._stopped:
+            self._tasks.add(task)
+            try:
+                with one_process():
+                    function(*args)
+            except gevent.GreenletExit:
+                raise
+            except BaseException:
+                log.exception("actor %r failed", self.name)
+            finally:
+                self._tasks.discard(task)
+        if self._stopped:  # a green thread that is being killed must not go on to something else
+            raise gevent.GreenletExit
 
     def exited(self, status: int) -> None:
         """It has come to an end of its own accord."""
@@ -206,13 +215,3 @@ def _run(function: Callable[[], Any], limit: float, what: str) -> None:
     if not task.dead:
         log.error("%s did not return within %g s", what, limit)
         task.kill(timeout=STOP_LIMIT)
-
-
-def _positional_parameters(function: Callable[..., Any]) -> int:
-    """How many of (options, context) it takes."""
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # some builtins tell none
-        return 1
-    return sum(parameter.kind in positional for parameter in parameters)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -15,16 +13,18 @@ import gevent
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def one_process() -> Iterator[None]:
+class one_process:  # noqa: N801  # read as ``with one_process():``
     """Where an actor's code runs: of a process that it forked, only the worker itself comes back out."""
-    worker = os.getpid()
-    try:
-        yield
-    except BaseException as error:
-        _end_if_forked(worker, error)
-        raise
-    _end_if_forked(worker, None)
+
+    __slots__ = ("_worker",)
+
+    def __enter__(self) -> None:
+        self._worker = os.getpid()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _end_if_forked(self._worker, error)
 
 
 def outlive_exits() -> None:

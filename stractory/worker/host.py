@@ -9,18 +9,17 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import gevent
 
 from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
+from stractory.net.threads import Task, threads
 from stractory.wire.life import Life, Phase, Report
 from stractory.worker.actor import STOP_LIMIT, Actor
 from stractory.worker.loading import Loader
 
 log = logging.getLogger(__name__)
-
-Task: TypeAlias = "gevent.Greenlet[..., Any]"
 
 
 class Entry:
@@ -66,7 +65,7 @@ class Host:
         entry = self._find(life.name, life.epoch)
         for phase in (Phase.STARTING, Phase.ENDING):  # a start may turn into an end
             if entry is not None and entry.phase is phase and entry.task is not None:
-                entry.task.join()
+                entry.task.wait()
         return entry is not None and entry.phase is Phase.RUNNING
 
     def find(self, name: str, epoch: int) -> Actor:
@@ -103,7 +102,7 @@ class Host:
         if before is not None:
             self._end(before)
         entry = self._entries[life.name] = Entry(life, before)
-        entry.task = gevent.spawn(self._start, entry, packed, options)
+        entry.task = threads().spawn(self._start, entry, packed, options)
         return entry
 
     def _start(self, entry: Entry, packed: bytes, options: Mapping[str, Any]) -> ActorStartFailed | None:
@@ -138,23 +137,23 @@ class Host:
         """
         entry = self._find(name, epoch)
         if entry is not None:
-            self._end(entry).join()
+            self._end(entry).wait()
 
     def close(self, limit: float) -> None:
         """Take no more actors, and end all there are at once, within ``limit`` seconds."""
         self._closing = True
         ending = [self._end(entry) for entry in self._entries.values()]
-        if len(gevent.joinall(ending, timeout=limit)) < len(ending):
+        if len(gevent.wait(ending, timeout=limit)) < len(ending):
             log.error("some actors did not end within %g s", limit)
 
     def _exit(self, entry: Entry, status: int) -> None:
         log.info("actor %r exited with status %d", entry.life.name, status)
-        self._end(entry).link(lambda _: self._exited(entry.life.name, entry.life.epoch, status))
+        self._end(entry).rawlink(lambda _: self._exited(entry.life.name, entry.life.epoch, status))
 
     def _end(self, entry: Entry) -> Task:
         """The green thread that ends it; there is one only."""
         if entry.phase is not Phase.ENDING or entry.task is None:
-            entry.phase, entry.task = Phase.ENDING, gevent.spawn(self._run_end, entry, entry.task)
+            entry.phase, entry.task = Phase.ENDING, threads().spawn(self._run_end, entry, entry.task)
         return entry.task
 
     def _run_end(self, entry: Entry, start: Task | None) -> None:
@@ -171,9 +170,9 @@ class Host:
     def _stop(self, entry: Entry, start: Task) -> None:
         """Stop an init. One that goes on is left alone; if ever it returns, that actor ends at once."""
         start.kill(timeout=STOP_LIMIT)
-        if not start.dead:
+        if not start.ready():
             log.warning("actor %r: its init catches GreenletExit and goes on", entry.life.name)
-            start.link(lambda _: _end_late(entry))
+            start.rawlink(lambda _: _end_late(entry))
 
     # ---- small parts -----------------------------------------------------------------------------------
 
@@ -185,7 +184,7 @@ class Host:
 
     def _await_before(self, entry: Entry) -> None:
         if entry.before is not None and entry.before.task is not None:
-            entry.before.task.join()
+            entry.before.task.wait()
         entry.before = None
 
     def _forget(self, entry: Entry) -> None:

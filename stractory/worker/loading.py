@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
 from weakref import WeakValueDictionary
 
 from gevent.event import Event
@@ -14,15 +17,25 @@ from stractory.wire.shipping import Definition
 class Loaded:
     """A definition that can be started. What init was shipped in, perhaps megabytes, is not kept."""
 
-    __slots__ = ("__weakref__", "init", "kind", "options", "settings", "wrapper")
+    __slots__ = ("__weakref__", "arguments", "init", "kind", "options", "settings", "wrapper")
 
     def __init__(self, packed: bytes) -> None:
         definition = Definition.unpack(packed)
         self.kind = definition.kind
         self.init = load(definition.init)
+        self.arguments = _positional_parameters(self.init)  # of (options, context), as many as it takes
         self.wrapper = definition.wrapper
         self.options = definition.options
         self.settings = definition.settings
+
+
+def _positional_parameters(function: Callable[..., Any]) -> int:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # some builtins tell none
+        return 1
+    return sum(parameter.kind in positional for parameter in parameters)
 
 
 class Loader:

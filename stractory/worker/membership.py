@@ -13,8 +13,9 @@ from stractory.errors import AuthError, StractoryError
 from stractory.net import process
 from stractory.net.address import Address
 from stractory.net.calls import Calls
+from stractory.net.dial import dial
 from stractory.net.keys import NODE, KeyRing
-from stractory.net.link import Link, Serve, dial
+from stractory.net.link import Link, Serve
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life, Phase
 from stractory.worker.host import Host

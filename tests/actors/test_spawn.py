@@ -45,6 +45,9 @@ class Owner:
     def spawn(self, function: Any, *args: Any) -> Any:
         return gevent.spawn(function, *args)
 
+    def run(self, function: Any) -> None:
+        function()
+
     def exited(self, status: int) -> None:
         self.status.set(status)
 

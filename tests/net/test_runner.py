@@ -1,70 +1,66 @@
 from __future__ import annotations
 
 import gevent
+import pytest
 from gevent.event import Event
 
 from stractory.net.runner import IN_A_ROW, Runner
 
 
-class Spawner:
-    """Remembers the green threads."""
+class Owner:
+    """Remembers the green threads in which pieces were done."""
 
     def __init__(self) -> None:
-        self.tasks: list[gevent.Greenlet] = []
+        self.threads: list[gevent.Greenlet] = []
+        self.ended = False
 
-    @property
-    def spawned(self) -> int:
-        return len(self.tasks)
+    def within(self, function) -> None:
+        if not self.ended:
+            if gevent.getcurrent() not in self.threads:
+                self.threads.append(gevent.getcurrent())
+            function()
 
-    def __call__(self, function, *args):
-        self.tasks.append(gevent.spawn(function, *args))
-        return self.tasks[-1]
+
+def add(runner: Runner, *pieces: object) -> None:
+    for piece in pieces:
+        runner.add(piece)
+    runner.go()
+
+
+def in_hub(function, *args) -> None:
+    gevent.get_hub().loop.run_callback(function, *args)
+    gevent.idle()
 
 
 def test_pieces_that_do_not_wait_share_a_green_thread() -> None:
     seen: list[int] = []
-    spawn = Spawner()
-    runner = Runner(seen.append, spawn)
-    for number in range(IN_A_ROW):
-        runner.add(number)
+    owner = Owner()
+    runner = Runner(seen.append, owner.within)
+    add(runner, *range(IN_A_ROW))
+    assert seen == [] and len(runner) == IN_A_ROW
     gevent.idle()
-    assert seen == list(range(IN_A_ROW))
-    assert spawn.spawned == 1
-    runner.add(-1)
+    assert seen == list(range(IN_A_ROW)) and len(runner) == 0
+    add(runner, -1)
     gevent.idle()
-    assert seen[-1] == -1 and spawn.spawned == 1  # it was still there
+    assert seen[-1] == -1 and len(owner.threads) == 1
 
 
-def test_at_rest_it_holds_no_green_thread(monkeypatch) -> None:
-    monkeypatch.setattr("stractory.net.runner.PARKING", 0.0)
-    seen: list[int] = []
-    spawn = Spawner()
-    runner = Runner(seen.append, spawn)
-    for number in range(3):
-        runner.add(number)
-        spawn.tasks[-1].join(timeout=5)
-    assert seen == [0, 1, 2] and spawn.spawned == 3 and all(task.dead for task in spawn.tasks)
+def test_in_the_hub_they_are_done_at_once() -> None:
+    seen: list[object] = []
+    runner = Runner(seen.append)
 
+    def twice() -> None:
+        add(runner, 1, 2)
+        seen.append("back")
 
-def test_one_that_is_killed_while_it_waits_for_more() -> None:
-    seen: list[int] = []
-    spawn = Spawner()
-    runner = Runner(seen.append, spawn)
-    runner.add(1)
-    gevent.idle()
-    runner.add(2)
-    spawn.tasks[0].kill()  # what was added meanwhile is not lost
-    gevent.idle()
-    runner.add(3)
-    gevent.idle()
-    assert seen == [1, 2, 3]
+    in_hub(twice)
+    assert seen == [1, 2, "back"]
 
 
 def test_others_get_their_turn() -> None:
     seen: list[object] = []
     runner = Runner(seen.append)
-    for number in range(5 * IN_A_ROW):
-        runner.add(number)
+    add(runner, *range(5 * IN_A_ROW))
     gevent.spawn(seen.append, "other")
     gevent.idle()
     gevent.idle()
@@ -81,14 +77,27 @@ def test_what_waits_holds_nothing_up() -> None:
             gate.wait()
         done.append(number)
 
-    runner = Runner(work)
-    for number in range(6):
-        runner.add(number)
+    add(Runner(work), *range(6))
     gevent.idle()
     assert begun == [0, 1, 2, 3, 4, 5] and done == [0, 2, 4]
     gate.set()
     gevent.idle()
     assert sorted(done) == [0, 1, 2, 3, 4, 5]
+
+
+def test_one_that_waited_goes_on_with_what_came_meanwhile() -> None:
+    gates, begun = [Event(), Event()], []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number < 2:
+            gates[number].wait()
+
+    runner = Runner(work)
+    add(runner, 0, 1)
+    gevent.idle()
+    in_hub(lambda: (gates[0].set(), runner.add(2)))
+    assert begun == [0, 1, 2]
 
 
 def test_in_turn() -> None:
@@ -99,8 +108,7 @@ def test_in_turn() -> None:
         gate.wait()
 
     runner = Runner(work, in_turn=True)
-    runner.add(1)
-    runner.add(2)
+    add(runner, 1, 2)
     gevent.idle()
     assert begun == [1]
     gate.set()
@@ -108,25 +116,32 @@ def test_in_turn() -> None:
     assert begun == [1, 2]
 
 
-def test_a_piece_that_is_killed_takes_no_other_along() -> None:
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_a_piece_that_is_killed_takes_no_other_along(in_turn: bool) -> None:
     begun: list[int] = []
-    spawn = Spawner()
+    owner = Owner()
 
     def work(number: int) -> None:
         begun.append(number)
         if number == 1:
             Event().wait()
 
-    for in_turn in (False, True):
-        begun.clear()
-        spawn.tasks.clear()
-        runner = Runner(work, spawn, in_turn=in_turn)
-        runner.add(1)
-        runner.add(2)
-        gevent.idle()
-        spawn.tasks[0].kill()
-        gevent.idle()
-        assert begun == [1, 2]
-        runner.add(3)
-        gevent.idle()
-        assert begun == [1, 2, 3]
+    runner = Runner(work, owner.within, in_turn=in_turn)
+    add(runner, 1, 2)
+    gevent.idle()
+    owner.threads[0].kill()
+    gevent.idle()
+    assert begun == [1, 2]
+    add(runner, 3)
+    gevent.idle()
+    assert begun == [1, 2, 3]
+
+
+def test_nothing_is_done_for_who_has_ended() -> None:
+    seen: list[int] = []
+    owner = Owner()
+    runner = Runner(seen.append, owner.within)
+    owner.ended = True
+    add(runner, 1, 2)
+    gevent.idle()
+    assert seen == [] and len(runner) == 0
