@@ -72,9 +72,10 @@ def methods_of(made: Any) -> Mapping[str, Callable[..., Any]]:
 class RemoteMethod:
     """A method of an rpc actor. Calling it waits for what it returns."""
 
-    __slots__ = ("_calls", "_name", "_timeout")
+    __slots__ = ("_calls", "_client", "_name", "_timeout")
 
-    def __init__(self, calls: Calls, name: str, timeout: float | None) -> None:
+    def __init__(self, client: RpcClient, calls: Calls, name: str, timeout: float | None) -> None:
+        self._client = client  # whose connection ends when nobody holds it
         self._calls = calls
         self._name = name
         self._timeout = timeout
@@ -108,8 +109,9 @@ class RpcClient:
     """A connection to an rpc actor: its methods are the actor's.
 
     Functions may be passed anywhere in arguments; the actor gets a :class:`stractory.Callback` for each.
-    ``client["name"]`` is the method of a name that the client has itself. The connection is closed when the
-    client is dropped, unless the actor holds functions that were passed over it.
+    ``client["name"]`` is the method of a name that the client has itself. When nobody holds the client or one
+    of its methods any more, the connection is closed as soon as no call waits, no items are to come, and
+    neither side holds functions of the other's.
     """
 
     __slots__ = ("__weakref__", "_calls", "_original", "_timeout")
@@ -132,14 +134,14 @@ class RpcClient:
     def __getattr__(self, name: str) -> RemoteMethod:
         if name.startswith("_"):
             raise AttributeError(f"{name!r} is private; only public methods can be called")
-        return RemoteMethod(self._calls, name, self._timeout)
+        return RemoteMethod(self, self._calls, name, self._timeout)
 
     def __getitem__(self, name: str) -> RemoteMethod:
-        return RemoteMethod(self._calls, name, self._timeout)
+        return RemoteMethod(self, self._calls, name, self._timeout)
 
     def with_timeout(self, seconds: float) -> RpcClient:
         """The same connection, whose calls, and the items of its generators, wait for so long."""
-        return RpcClient(self._calls, seconds, self._original or self)
+        return RpcClient(self._calls, float(seconds), self._original or self)
 
     @property
     def closed(self) -> bool:

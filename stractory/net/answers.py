@@ -105,8 +105,9 @@ class Items:
                 error, inbox.error = inbox.error, None
                 raise error or StopIteration
             inbox.arrived.clear()
-            if not inbox.arrived.wait(self.timeout):
-                raise CallTimeout(f"no item in {self.timeout:g} s")
+            timeout = within_deadline(self.timeout)
+            if not inbox.arrived.wait(timeout):
+                raise CallTimeout(f"no item in {timeout:g} s")
         self._taken += 1
         if self._taken >= ITEMS_AHEAD // 2 and not inbox.over:
             self._more(self._taken)

@@ -19,6 +19,7 @@ import gevent
 from gevent.event import AsyncResult
 
 from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, from_wire
+from stractory.net.allowance import CALL_WEIGHT, Allowance
 from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Inbox, Items, within_deadline
 from stractory.net.callbacks import Callback
 from stractory.net.carrier import Carrier
@@ -42,10 +43,6 @@ from stractory.wire.references import References
 log = logging.getLogger(__name__)
 
 
-UNFINISHED_LIMIT = 16 * 1024 * 1024
-"""Bytes of calls that may come while others run; then their sender has to wait until these are done."""
-
-
 class Calls:
     """One end. ``serving`` says what the other may call."""
 
@@ -60,8 +57,10 @@ class Calls:
         self._listeners: list[Callable[[], Any]] = []
         self._untold: deque[Cancel | Release] = deque()  # what was collected, perhaps in another thread
         self._server: Server | None = None
-        self._unfinished = 0  # bytes with which calls came, since last none was running
-        self._owed = 0  # of these, what was not yet said to be consumed
+        self._arrived = 0  # bytes since the last whole message
+        self._weight = 0  # of each call that came with the last of them
+        self._allowance = Allowance(stream.consumed)
+        self._abandoned = False  # nobody here will call any more
         self._loop = gevent.get_hub().loop
         stream.deliver_to(self)
 
@@ -93,6 +92,8 @@ class Calls:
             value = answer.wait(left)
         finally:
             self._waiting.pop(id, None)
+            if self._abandoned:
+                self._close_if_unused()
         if value is answer:
             raise self._late(target, timeout)
         return value
@@ -100,8 +101,17 @@ class Calls:
     def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
         """As request(), without waiting."""
         answer: AsyncResult[Any] = AsyncResult()
-        self._begin(answer, target, args, kwargs, None)
+        timeout = within_deadline(None)
+        id = self._begin(answer, target, args, kwargs, timeout)
+        if timeout is not None:
+            timer = self._loop.timer(timeout)
+            timer.start(self._expire, id, target, timeout)
+            answer.rawlink(lambda _: timer.close())
         return answer
+
+    def _expire(self, id: int, target: str | int, timeout: float) -> None:
+        if answer := self._waiting.pop(id, None):
+            answer.set_exception(self._late(target, timeout))
 
     def post(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run it on the other side; neither a result nor an error comes back."""
@@ -118,6 +128,7 @@ class Calls:
         self._last_id += 1
         id = self._last_id
         self._waiting[id] = answer
+        self._allowance.pay()
         try:
             self._write(Call(id, target, args, kwargs, timeout), timeout)  # type: ignore[arg-type]
         except BaseException as error:
@@ -143,28 +154,23 @@ class Calls:
 
     def data_received(self, data: bytes) -> None:
         """Part of :class:`stractory.net.receiver.Receiver`."""
+        self._arrived += len(data)
         try:
-            for message in self._reader.feed(data):
+            messages = self._reader.feed(data)
+            if messages:
+                self._weight = self._arrived // len(messages) + CALL_WEIGHT
+                self._arrived = 0
+            for message in messages:
                 _HANDLERS[type(message)](self, message)
+            self._allowance.arrived(len(data), awaited=bool(self._waiting or self._inboxes))
         except LinkError as error:
             log.warning("%s: %s", self.stream.label, error)
             self.stream.give_up(error)
             return
-        server = self._server
-        calls = server is not None and server.waiting
-        # Let as much follow; but of calls only so much while many run, whose arguments are all kept.
-        self._unfinished += len(data) if calls else 0
-        if self._unfinished > UNFINISHED_LIMIT:
-            self._owed += len(data)
-        else:
-            self.stream.consumed(len(data))
-        if server is not None and calls:
-            server.go()
-
-    def _all_finished(self) -> None:
-        owed, self._owed, self._unfinished = self._owed, 0, 0
-        if owed and not self.stream.closed:
-            self.stream.consumed(owed)
+        if self._server is not None:
+            self._server.go()
+        if self._abandoned:
+            self._close_if_unused()
 
     def stream_ended(self, error: Exception | None) -> None:
         """Part of :class:`stractory.net.receiver.Receiver`."""
@@ -189,7 +195,7 @@ class Calls:
     def _called(self, call: Call) -> None:
         # A number that was never given ends the connection.
         function = self._find(call.target) if isinstance(call.target, int) else None
-        self._serve().take(call, function)
+        self._serve().take(call, function, self._weight)
 
     def _returned(self, result: Result) -> None:
         if answer := self._waiting.pop(result.id, None):
@@ -221,7 +227,7 @@ class Calls:
 
     def _serve(self) -> Server:
         if self._server is None:
-            self._server = Server(self.serving, self.stream.label, self._write, self._all_finished)
+            self._server = Server(self.serving, self.stream.label, self._write, self._allowance)
         return self._server
 
     def _find(self, number: int) -> Any:
@@ -244,7 +250,11 @@ class Calls:
             self._listeners.append(function)
 
     def abandon(self) -> None:
-        """Whoever called holds this no more. It may be called from any thread, at any moment."""
+        """Whoever called holds this no more: the connection ends when nothing is left of their calls.
+
+        It may be called from any thread, at any moment.
+        """
+        self._abandoned = True
         self._later(self._close_if_unused)
 
     def _later(self, function: Callable[[], None]) -> None:
@@ -252,7 +262,7 @@ class Calls:
             self._loop.run_callback_threadsafe(function)
 
     def _close_if_unused(self) -> None:
-        functions = self.references is not None and self.references.given
+        functions = self.references is not None and (self.references.given or self.references.held)
         if not (functions or self._waiting or self._inboxes or self._listeners or self.stream.closed):
             self.stream.close()
 
@@ -292,6 +302,8 @@ class Calls:
                 self.references.forget(message.function)
             if not self.stream.closed:
                 self.stream.queue(encode(message))
+        if self._abandoned:
+            self._close_if_unused()
 
 
 _HANDLERS: dict[type, Callable[[Calls, Any], None]] = {

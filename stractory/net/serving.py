@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import StractoryError, UnknownMethod, to_wire
+from stractory.net.allowance import Allowance
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
 from stractory.net.runner import Runner, Within, anywhere
@@ -21,7 +22,7 @@ from stractory.wire.messages import ITEMS_AHEAD, Call, Ended, Failure, Item, Mes
 
 log = logging.getLogger(__name__)
 
-_Piece = tuple[Call, Callable[..., Any] | None, float]
+_Piece = tuple[Call, Callable[..., Any] | None, float, int]  # the latter: when it came, and its weight
 NO_MORE = object()
 
 Methods = Mapping[str, Callable[..., Any]]
@@ -90,37 +91,32 @@ class Serving:
 
 
 class Server:
-    """One connection's. ``write`` sends a message; ``idle`` is called when no call is left to run."""
+    """One connection's. ``write`` sends a message; ``allowance`` is told of the calls that run."""
 
-    __slots__ = ("_idle", "_label", "_runner", "_serving", "_sources", "_write", "running")
+    __slots__ = ("_allowance", "_label", "_runner", "_serving", "_sources", "_write")
 
     def __init__(
-        self, serving: Serving, label: str, write: Callable[[Message], None], idle: Callable[[], None]
+        self, serving: Serving, label: str, write: Callable[[Message], None], allowance: Allowance
     ) -> None:
-        self.running = 0
-        self._idle = idle
+        self._allowance = allowance
         self._serving = serving
         self._label = label
         self._write = write
         self._runner: Runner[_Piece] = Runner(self._run, serving.within)
         self._sources: dict[int, _Source] = {}
 
-    def take(self, call: Call, function: Callable[..., Any] | None) -> None:
-        """Have it run, after those before it have begun: a method, or ``function``, which was passed before.
+    def take(self, call: Call, function: Callable[..., Any] | None, weight: int) -> None:
+        """Have it run, by go(), when those before it have begun: a method, or ``function``, passed before.
 
         The function is held from now on: the other side may have given it back by the time it runs.
         """
-        self.running += 1
-        self._runner.add((call, function, monotonic() if call.timeout is not None else 0.0))
-
-    @property
-    def waiting(self) -> bool:
-        """Whether calls have come that have not begun."""
-        return bool(self._runner)
+        self._allowance.begun(weight)
+        self._runner.add((call, function, monotonic() if call.timeout is not None else 0.0, weight))
 
     def go(self) -> None:
-        """Begin with them."""
-        self._runner.go()
+        """Begin with what was taken."""
+        if self._runner:
+            self._runner.go()
 
     def grant(self, id: int, count: int) -> None:
         """The caller takes so many more items."""
@@ -139,12 +135,11 @@ class Server:
             source.stop()
 
     def _run(self, piece: _Piece) -> None:
+        call, function, came, weight = piece
         try:
-            self._run_call(*piece)
+            self._run_call(call, function, came)
         finally:
-            self.running -= 1
-            if not self.running:
-                self._idle()
+            self._allowance.done(weight)
 
     def _run_call(self, call: Call, function: Callable[..., Any] | None, came: float) -> None:
         until = None if call.timeout is None else came + call.timeout
@@ -160,8 +155,9 @@ class Server:
                     value = method(*call.args, **call.kwargs)
             if call.id is not None:
                 self._answer(call, call.id, value)
-        except gevent.GreenletExit as error:
-            self._answer_failure(call, error)  # killed, perhaps with its actor
+        except gevent.GreenletExit as error:  # killed, perhaps with its actor: no failure of the call's
+            if call.id is not None:
+                self._answer_failure(call, error)
             raise
         except BaseException as error:  # sys.exit() in a method must not end the process
             self._answer_failure(call, error)
@@ -201,7 +197,7 @@ class Server:
         if call.id is None:
             self._serving.failed(f"{self._label}: {_spell(call)}, called one way,", error)
             return
-        own = isinstance(error, StractoryError)
+        own = isinstance(error, (StractoryError, gevent.GreenletExit))
         text = "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__))
         try:
             self._write(Failure(call.id, *to_wire(error, text)))

@@ -19,6 +19,7 @@ from stractory.net.serving import Serving
 from stractory.wire.codec import encode
 from stractory.wire.messages import Call, Release
 from tests.net.test_link import Pair
+from tests.support.green import green_until
 
 
 class Room:
@@ -290,6 +291,79 @@ def test_in_turns(pair: Pair) -> None:
     assert [answer.get(timeout=5) for answer in answers] == list(range(5))
     assert ends.call("echo") == [[], {}]
     assert ends.room.seen == list(range(5))  # what came too late was not run
+
+
+def test_futures_and_items_wait_no_longer_than_who_called(ends: Ends) -> None:
+    within = AsyncResult()
+
+    def serve(wait: Any, count: Any) -> None:
+        future = wait.future()
+        items = count.call()
+        with pytest.raises(CallTimeout):
+            future.get(timeout=10)
+        with pytest.raises(CallTimeout):
+            next(items)
+        within.set(True)
+
+    ends.far.serving.methods["serve"] = serve  # type: ignore[index]
+    with pytest.raises(CallTimeout):
+        ends.call("serve", lambda: ends.room.gate.wait(), ends.room.slow_count, call_timeout=0.2)
+    assert within.get(timeout=10)
+
+
+class TestAbandoned:
+    """A connection whose client nobody holds any more ends when nothing is left of its calls."""
+
+    def ended(self, ends: Ends) -> bool:
+        gc.collect()
+        ends.near.abandon()
+        gevent.idle()
+        return ends.near.stream.closed
+
+    def test_at_rest(self, ends: Ends) -> None:
+        assert self.ended(ends)
+
+    def test_while_a_call_waits(self, ends: Ends) -> None:
+        call = gevent.spawn(ends.call, "wait", 1)
+        future = ends.near.future("wait", (2,), {})
+        gevent.idle()
+        assert not self.ended(ends)
+        ends.room.gate.set()
+        assert call.get(timeout=5) == 1 and future.get(timeout=5) == 2
+        green_until(lambda: ends.near.stream.closed)
+
+    def test_while_a_call_is_late(self, ends: Ends) -> None:
+        call = gevent.spawn(ends.call, "wait", 1, call_timeout=0.05)
+        gevent.idle()
+        assert not self.ended(ends)
+        with pytest.raises(CallTimeout):
+            call.get()
+        green_until(lambda: ends.near.stream.closed)
+
+    def test_while_items_are_to_come(self, ends: Ends) -> None:
+        items = ends.call("count", 100)
+        assert not self.ended(ends)
+        assert list(items) == list(range(100))
+        green_until(lambda: ends.near.stream.closed)
+
+    def test_until_items_are_dropped(self, ends: Ends) -> None:
+        items = ends.call("count", 1000)
+        assert not self.ended(ends)
+        del items
+        green_until(lambda: ends.near.stream.closed)
+
+    def test_while_the_other_side_holds_a_function(self, ends: Ends) -> None:
+        ends.call("keep", print)
+        assert not self.ended(ends)
+        ends.room.kept.clear()
+        green_until(lambda: ends.near.stream.closed)
+
+    def test_while_a_function_of_the_other_sides_is_held(self, ends: Ends) -> None:
+        add = ends.call("make_adder", 40)
+        assert not self.ended(ends)
+        assert add.call(2) == 42
+        del add
+        green_until(lambda: ends.near.stream.closed)
 
 
 def test_items(ends: Ends) -> None:

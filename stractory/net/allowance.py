@@ -1,0 +1,57 @@
+"""How much the other side of a connection may send while the calls it has made run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stractory.errors import ProtocolError
+
+RUNNING_LIMIT = 64 * 1024 * 1024
+"""Bytes that the running calls may weigh; then no more is let come until some are done."""
+
+RUNNING_BOUND = 4 * RUNNING_LIMIT
+"""Bytes at which the other side is given up. It gets so far only while it is awaited."""
+
+CALL_WEIGHT = 4 * 1024
+"""Bytes that a call weighs beside its own: the green thread in which it may have to wait."""
+
+
+class Allowance:
+    """``consumed`` tells the other side that it may send so many bytes more."""
+
+    __slots__ = ("_consumed", "_owed", "_weight")
+
+    def __init__(self, consumed: Callable[[int], None]) -> None:
+        self._consumed = consumed
+        self._weight = 0  # of the calls that came and are not done
+        self._owed = 0  # bytes that came and were not yet said to be consumed
+
+    def arrived(self, size: int, *, awaited: bool) -> None:
+        """Bytes came. ``awaited``: an answer must be let through, or those calls may never be done.
+
+        Raises ProtocolError when far too much runs.
+        """
+        if self._weight <= RUNNING_LIMIT:
+            self._consumed(size)
+            return
+        if self._weight > RUNNING_BOUND:
+            raise ProtocolError(f"more calls at once than {RUNNING_BOUND} bytes can hold")
+        self._owed += size
+        if awaited:
+            self.pay()
+
+    def begun(self, weight: int) -> None:
+        """A call came, of so many bytes."""
+        self._weight += weight
+
+    def done(self, weight: int) -> None:
+        """It is done."""
+        self._weight -= weight
+        if self._owed and self._weight <= RUNNING_LIMIT:
+            self.pay()
+
+    def pay(self) -> None:
+        """Let through what was held up."""
+        owed, self._owed = self._owed, 0
+        if owed:
+            self._consumed(owed)
