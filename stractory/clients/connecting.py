@@ -33,6 +33,10 @@ _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionRes
 """What trying a location that is no longer true leads to: nobody is there, or another, or one that leaves."""
 
 
+AT_ONCE = 100
+"""Connections of one call that are made at a time."""
+
+
 class Connection(NamedTuple):
     """A stream, and what the user is given for it."""
 
@@ -76,20 +80,26 @@ class Connector:
     def connect_all(
         self, names: Sequence[str], infos: Sequence[ActorInfo | None], deadline: Deadline, *, direct: bool
     ) -> list[Connection]:
-        """Connections to all, made at once. Raises ConnectErrors; if it is cut off it leaves none behind."""
-        tasks = [
-            threads().spawn(self._attempt, name, info, deadline, direct)
-            for name, info in zip(names, infos, strict=True)
-        ]
+        """Connections to all, a number at a time. Raises ConnectErrors; cut off, it leaves none behind."""
+        outcomes: list[Any] = [None] * len(names)
+        left = iter(enumerate(zip(names, infos, strict=True)))
+
+        def attempt_all() -> None:
+            for index, (name, info) in left:
+                outcomes[index] = self._attempt(name, info, deadline, direct)
+
+        tasks = [threads().spawn(attempt_all) for _ in range(min(AT_ONCE, len(names)))]
         try:
-            outcomes: list[Any] = [task.get() for task in tasks]
+            for task in tasks:
+                task.get()
         except BaseException:
             for task in tasks:
                 task.kill(block=False)
             for task in tasks:
                 task.wait()
-                if isinstance(task.value, Connection):
-                    task.value.stream.close()
+            for outcome in outcomes:
+                if isinstance(outcome, Connection):
+                    outcome.stream.close()
             raise
         connections = [outcome for outcome in outcomes if isinstance(outcome, Connection)]
         if len(connections) < len(outcomes):
