@@ -8,7 +8,6 @@ user's bytes are sent, and looked up once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from stractory.clients.deadline import Deadline
@@ -117,7 +116,7 @@ class Connector:
 
     def _open(self, info: ActorInfo, direct: bool) -> Connection:
         # Found first: nothing is opened for code that may not run here.
-        wrap = self._wrappers.find(info, partial(self._events.callback_failed, info.name))
+        wrap = self._wrappers.find(info, self._events.callback_failed)
         stream = self._workers.open_port(info) if direct else self._workers.open(info)
         try:
             client = wrap(stream)

@@ -52,7 +52,7 @@ class Stream(Outgoing):
         super().__init__(link, id, label)
         self._at_end: tuple[Callable[[Exception | None], None], ...] = ()
         self._lost = lost
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes] | None = None  # made when something comes: it is large
         self._offset = 0  # how much of the first chunk was read
         self._readers: tuple[Answer, ...] = ()  # by which those wait who read
         self._receiver: Receiver | None = None
@@ -87,6 +87,7 @@ class Stream(Outgoing):
             raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
         if not self._chunks and not self._wait_readable():
             return b""
+        assert self._chunks
         chunk = self._chunks[0]
         rest = len(chunk) - self._offset
         if size >= rest:
@@ -149,6 +150,7 @@ class Stream(Outgoing):
             chunk = self._chunks.popleft()
             receiver.data_received(chunk[self._offset :])
             self._offset = 0
+        self._chunks = None
         if self._finished or self._error is not None:
             self._told = True
             receiver.stream_ended(self._error)
@@ -211,6 +213,8 @@ class Stream(Outgoing):
         elif self._receiver is not None:
             self._receiver.data_received(data)
         else:
+            if self._chunks is None:
+                self._chunks = deque()
             self._chunks.append(data)
             if self._readers:
                 self._wake_readers()

@@ -376,7 +376,7 @@ def test_items(ends: Ends) -> None:
     assert list(items) == []
     with pytest.raises(RemoteError, match="no more"):
         list(ends.call("broken_count"))
-    assert not ends.near._inboxes and not ends.far._serve()._sources
+    assert not ends.near._waiting and not ends.far._serve()._sources
 
 
 def test_items_of_which_no_more_are_wanted(ends: Ends) -> None:
@@ -391,7 +391,7 @@ def test_items_of_which_no_more_are_wanted(ends: Ends) -> None:
     assert list(items) == []
     assert ends.room.stopped.wait(5)
     ends.call("echo")
-    assert not ends.near._inboxes and not ends.far._serve()._sources
+    assert not ends.near._waiting and not ends.far._serve()._sources
 
 
 def test_time_is_carried_along(pair: Pair) -> None:
