@@ -16,6 +16,7 @@
      |    +-- UntrustedWrapper         (PermissionError)  its client wrapper is untrusted code
      |    +-- WrapperNotFound          (LookupError)      its client wrapper is not registered here
      |    +-- ConnectErrors            (ConnectionError)  some of several failed
+     |    +-- UnknownDefinition        (LookupError)      its definition was not sent there, or is forgotten
      +-- PlacementError                no worker can take it
      |    +-- NoWorkers                                   none is registered
      |    +-- NoCompatibleWorker                          none runs this Python
@@ -78,6 +79,7 @@ __all__ = [
     "StaleLocation",
     "StractoryError",
     "StreamReset",
+    "UnknownDefinition",
     "UnknownMethod",
     "UnreachableError",
     "UntrustedWrapper",
@@ -158,6 +160,10 @@ class UntrustedWrapper(ActorError, PermissionError):
 
 class WrapperNotFound(ActorError, LookupError):
     """The actor names a client wrapper that this process has not registered."""
+
+
+class UnknownDefinition(ActorError, LookupError):
+    """A definition was spoken of by its digest that is not known there: it is sent, then, and all goes on."""
 
 
 class ConnectErrors(ActorError, ConnectionError):

@@ -97,13 +97,14 @@ class Client:
             row = self._registry.call(
                 "create",
                 name,
-                definition.shipped.packed,
+                definition.shipped.digest,
                 own_options,
                 if_exists,
                 os.urandom(16),  # a repetition after a broken link is recognised by it
                 public,
                 deadline=deadline,
                 tell_time=True,
+                defined=definition.shipped,
             )
         return ActorInfo(*row)
 

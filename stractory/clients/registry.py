@@ -9,7 +9,7 @@ import gevent
 from gevent.lock import RLock
 
 from stractory.clients.deadline import GRACE, Deadline
-from stractory.errors import LinkError, RegistryUnavailable, UnreachableError
+from stractory.errors import LinkError, RegistryUnavailable, UnknownDefinition, UnreachableError
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.dial import dial
@@ -17,6 +17,7 @@ from stractory.net.handshake import TIME_LIMIT
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.link import Link
 from stractory.wire.dialling import Dial
+from stractory.wire.shipping import Definition
 
 RETRY_DELAY = 0.2
 """Seconds between attempts to reach a registry that was there before."""
@@ -39,15 +40,22 @@ class RegistryLink:
         self._answered = False  # it was there once
         self._link: Link | None = None
         self._calls: Calls | None = None
+        self._defined: set[bytes] = set()  # digests of definitions that it was told over this link
 
     def call(
-        self, method: str, *args: Any, deadline: Deadline, tell_time: bool = False, repeat: bool = True
+        self,
+        method: str,
+        *args: Any,
+        deadline: Deadline,
+        tell_time: bool = False,
+        repeat: bool = True,
+        defined: Definition | None = None,
     ) -> Any:
         """What the registry's method returns. Raises RegistryUnavailable, and what the method raises.
 
         It is the caller who cuts the call off at its deadline; with ``tell_time`` the registry is told of it,
         by the last argument. When the link breaks under way it is called once more over a new one, unless
-        ``repeat`` is False.
+        ``repeat`` is False. ``defined`` is a definition that the registry has to know for it.
         """
         for last in (not repeat, True):
             calls = self._calls
@@ -55,7 +63,14 @@ class RegistryLink:
                 calls = self._connected(deadline)
             told = (deadline.told(),) if tell_time else ()
             try:
+                if defined is not None and defined.digest not in self._defined:
+                    calls.post("define", (defined.packed,), {})
+                    self._defined.add(defined.digest)
                 return calls.call(method, *args, *told, call_timeout=None)
+            except UnknownDefinition:  # it was told of many others since
+                if last or defined is None:
+                    raise
+                self._defined.discard(defined.digest)
             except LinkError as error:
                 if not calls.stream.closed:
                     raise  # the registry's own trouble, told over a link that is well
@@ -94,6 +109,7 @@ class RegistryLink:
                 raise UnreachableError(str(error)) from None
             raise
         replaced, self._link, self._calls = self._link, link, Calls(stream)
+        self._defined.clear()
         self._answered = True
         if replaced is not None:
             replaced.close(linger=0)  # it may be well, if only the stream was given up

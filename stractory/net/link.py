@@ -33,6 +33,11 @@ from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, e
 from stractory.wire.session import Session
 
 READ_SIZE = 64 * 1024
+"""Bytes read at a time."""
+
+MOST_READ = 512 * 1024
+"""Bytes read at a time while there is so much."""
+
 READ = 1
 """The event of the loop's watchers (libev's EV_READ)."""
 
@@ -68,6 +73,7 @@ class Link:
         self._loop = gevent.get_hub().loop
         self._over = Event()
         self._started = False
+        self._read_size = READ_SIZE
         self._reading = self._loop.io(self._socket.fileno(), READ)
 
     def __repr__(self) -> str:
@@ -162,7 +168,8 @@ class Link:
     def _read(self) -> None:
         self.writer.armed = True  # the flush at the end here
         try:
-            data = self._socket.recv(READ_SIZE)
+            data = self._socket.recv(self._read_size)
+            self._read_size = MOST_READ if len(data) == self._read_size else READ_SIZE
             if not data:
                 self._read_end()
             self.activity += 1

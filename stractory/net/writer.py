@@ -7,7 +7,7 @@ the rest as it does, and streams queue up for room, one frame each in turn.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import gevent
@@ -21,6 +21,13 @@ HIGH_WATER = 256 * 1024
 
 WRITE = 2
 """The event of the loop's watchers (libev's EV_WRITE)."""
+
+
+JOINED = 16 * 1024
+"""Bytes up to which pieces are joined for one send(): that is quicker than to tell the kernel of each."""
+
+PIECES = 512
+"""Pieces that the kernel is told of at a time; it takes 1024 at most."""
 
 
 class Pumped(Protocol):
@@ -44,7 +51,7 @@ class Writer:
         self._broken = broken
         self.armed = False
         self._closed = False
-        self._rest: bytes | memoryview = b""  # what the kernel did not take
+        self._rest: Sequence[bytes | memoryview] = []  # what the kernel did not take
         self._draining: Any = None  # the watcher of the socket, while there is a rest
         self._drained = Event()
         self._waiting: deque[Pumped] = deque()  # streams with bytes to send, while the kernel takes no more
@@ -93,28 +100,33 @@ class Writer:
                 stream.gather()
         self.armed = False
         if self._session.output_size and self._draining is None and not self._closed:
-            self._rest = self._send(b"".join(self._session.output()))
+            self._rest = self._session.output()
+            self._send_rest()
             if self._rest and not self._closed:
                 self._drained.clear()
                 self._draining = self._loop.io(self._socket.fileno(), WRITE)
                 self._draining.start(self._drain)
 
-    def _send(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Send what the kernel takes; returns the rest."""
-        try:
-            sent = self._socket.send(data)
-        except BlockingIOError:
-            return data
-        except OSError as error:
-            self._broken(error)
-            return b""
-        return b"" if sent == len(data) else memoryview(data)[sent:]
+    def _send_rest(self) -> None:
+        """Send what the kernel takes."""
+        while self._rest:
+            pieces = self._rest[:PIECES]
+            size = sum(map(len, pieces))
+            try:
+                sent = self._socket.send(b"".join(pieces)) if size <= JOINED else self._socket.sendmsg(pieces)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._rest = []
+                self._broken(error)
+                return
+            self._rest = self._rest[PIECES:] if sent == size else _after(self._rest, sent)
 
     def _drain(self) -> None:
-        self._rest = self._send(self._rest)
+        self._send_rest()
         if not (self._rest or self._closed):
             self._pump_waiting()
-            self._rest = b"".join(self._session.output())
+            self._rest = self._session.output()
             if not self._rest:
                 self._stop_draining()
 
@@ -142,3 +154,12 @@ class Writer:
         self._closed = True
         self._waiting.clear()
         self._stop_draining()
+
+
+def _after(pieces: Sequence[bytes | memoryview], sent: int) -> list[bytes | memoryview]:
+    """What of them comes after so many bytes."""
+    for index, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [memoryview(piece)[sent:], *pieces[index + 1 :]]
+        sent -= len(piece)
+    return []

@@ -20,22 +20,29 @@ from stractory.errors import (
     PlacementError,
     PortUnavailable,
     StractoryError,
+    UnknownDefinition,
 )
 from stractory.net.calls import Calls
 from stractory.net.process import Process
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
 from stractory.registry.records import Actor, State
+from stractory.wire.life import Life
+from stractory.wire.shipping import Definition
 
 log = logging.getLogger(__name__)
 
 
 class Node(NamedTuple):
-    """A worker's link, as the registry uses it. ``disconnect`` ends it: the worker will register anew."""
+    """A worker's link, as the registry uses it. ``disconnect`` ends it: the worker will register anew.
+
+    ``defined``: the digests of the definitions that it was told.
+    """
 
     calls: Calls
     process: Process
     disconnect: Callable[[], None]
+    defined: set[bytes]
 
 
 class Orders:
@@ -48,16 +55,29 @@ class Orders:
 
     # ---- starting --------------------------------------------------------------------------------------
 
-    def start(self, actor: Actor, packed: bytes, options: dict[str, Any], deadline: float) -> bool:
+    def _order(
+        self, node: Node, life: Life, definition: Definition, options: dict[str, Any], deadline: float
+    ) -> None:
+        for last in (False, True):
+            if definition.digest not in node.defined:
+                node.calls.post("define", (definition.packed,), {})
+                node.defined.add(definition.digest)
+            try:
+                node.calls.call("create", life, definition.digest, options, call_timeout=left(deadline))
+                return
+            except UnknownDefinition:  # it has had many others since
+                if last:
+                    raise
+                node.defined.discard(definition.digest)
+
+    def start(self, actor: Actor, definition: Definition, options: dict[str, Any], deadline: float) -> bool:
         """Whether it runs. False when its worker is about to end: try another, once the name is free.
 
         Raises ActorStartFailed, ActorNotPublic, PortUnavailable, CallTimeout, and ActorLost for all the rest.
         """
         worker = actor.worker
         try:
-            self.nodes[worker.id].calls.call(
-                "create", actor.life, packed, options, call_timeout=left(deadline)
-            )
+            self._order(self.nodes[worker.id], actor.life, definition, options, deadline)
         except (ActorStartFailed, ActorNotPublic, PortUnavailable):
             self.ended(actor)
             raise

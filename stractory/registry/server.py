@@ -94,7 +94,11 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
         "list": registry.list_actors,
         "workers": registry.list_workers,
     }
-    for_operators: Methods = {"create": registry.create, "destroy": registry.destroy}
+    for_operators: Methods = {
+        "define": registry.define,
+        "create": registry.create,
+        "destroy": registry.destroy,
+    }
     for name, method in for_operators.items():
         methods[name] = method if identity.role == OPERATOR else _forbidden(name, identity)
     return methods
@@ -127,7 +131,7 @@ class NodeMethods:
         """Returns the lease: how many seconds without a sign of life end it."""
         stream = self._link.open(Dial("worker"), label=f"worker {address}")
         stream.wait_accepted()
-        node = Node(Calls(stream), Process(*process), self._disconnect)
+        node = Node(Calls(stream), Process(*process), self._disconnect, set())
         stream.call_at_end(lambda error: self._disconnect())  # a worker that cannot be told anything is none
         told = [Report.from_wire(report) for report in reports]
         worker = self._registry.register(node, id, address, runtime, told)

@@ -20,9 +20,9 @@ from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory, check_name
 from stractory.registry.orders import Node, Orders
 from stractory.registry.records import UNSETTLED, Actor, Worker
+from stractory.wire.definitions import Definitions
 from stractory.wire.info import ActorInfo, WorkerInfo
 from stractory.wire.life import Report
-from stractory.wire.shipping import Definition
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Registry:
         self._directory = directory
         self._changes = Changes()
         self._orders = Orders(directory, self._changes)
+        self._definitions = Definitions()
         self._settled = Event()
         gevent.spawn_later(settling, self._settled.set)
 
@@ -53,17 +54,21 @@ class Registry:
 
     # ---- for clients ---------------------------------------------------------------------------------
 
+    def define(self, packed: bytes) -> None:
+        """Know a definition, from now on, by its digest."""
+        self._definitions.add(packed)
+
     def create(
         self,
         name: str,
-        packed: bytes,
+        digest: bytes,
         options: dict[str, Any],
         if_exists: str,
         create_id: bytes,
         public: bool,
         timeout: float,
     ) -> ActorInfo:
-        """Start an actor on a worker; returns where it is.
+        """Start an actor on a worker; returns where it is. ``digest`` is of a definition sent before.
 
         ``if_exists``: "error" raises ActorExists at once, "get" returns the one there is, "replace" ends it
         first. Both wait for one that is being created or ended. A repeated ``create_id`` is the same
@@ -73,7 +78,7 @@ class Registry:
         if if_exists not in ("error", "get", "replace"):
             raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
         deadline = time.monotonic() + timeout
-        definition = Definition.unpack(packed)
+        definition = self._definitions.find(digest)
         self._settle([name], timeout)
         while True:
             if found := self._make_room(name, if_exists, create_id, deadline):
@@ -89,7 +94,7 @@ class Registry:
                 public=public,
                 wrapped=definition.wrapper is not None,
             )
-            if self._orders.start(actor, packed, options, deadline):
+            if self._orders.start(actor, definition, options, deadline):
                 return _info(actor)
 
     def _make_room(self, name: str, if_exists: str, create_id: bytes, deadline: float) -> Actor | None:

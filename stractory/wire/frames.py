@@ -61,27 +61,29 @@ class FrameReader:
 
         Raises ProtocolError or VersionMismatch; the reader is of no use after that.
         """
-        if self._pieces:
-            self._pieces.append(data)
-            if len(data) < self._missing:
-                self._missing -= len(data)
-                return
-            data = b"".join(self._pieces)  # once a frame, however small the pieces
-            self._pieces = []
         position, end = 0, len(data)
+        while self._pieces:  # only what completes the frame is joined, and once, however small the pieces
+            piece = data[position : position + self._missing]
+            self._pieces.append(piece)
+            self._missing -= len(piece)
+            position += len(piece)
+            if self._missing:
+                return
+            whole = b"".join(self._pieces)
+            type, flags, stream_id, length = self._read_header(whole, 0)
+            self._missing = HEADER.size + length - len(whole) if type == DATA else 0
+            if self._missing:  # it was only the header that is whole now
+                self._pieces = [whole]
+            else:
+                self._pieces = []
+                yield Frame(type, flags, stream_id, length, whole[HEADER.size :])
         missing = HEADER.size
         while end - position >= HEADER.size:
-            version, type, flags, stream_id, length = HEADER.unpack_from(data, position)
-            if version != VERSION:
-                raise VersionMismatch(f"yamux version {version} instead of {VERSION}")
-            if type > GO_AWAY or flags & ~ALL_FLAGS:
-                raise ProtocolError(f"yamux frame with type {type} and flags {flags:#x}")
+            type, flags, stream_id, length = self._read_header(data, position)
             if type != DATA:
                 position += HEADER.size
                 yield Frame(type, flags, stream_id, length)
                 continue
-            if length > self._limit:
-                raise ProtocolError(f"yamux frame of {length} bytes; the limit is {self._limit}")
             if end - position - HEADER.size < length:
                 missing = HEADER.size + length
                 break
@@ -90,3 +92,13 @@ class FrameReader:
         if position < end:
             self._pieces = [data[position:]]
             self._missing = missing - (end - position)
+
+    def _read_header(self, data: bytes, position: int) -> tuple[int, int, int, int]:
+        version, type, flags, stream_id, length = HEADER.unpack_from(data, position)
+        if version != VERSION:
+            raise VersionMismatch(f"yamux version {version} instead of {VERSION}")
+        if type > GO_AWAY or flags & ~ALL_FLAGS:
+            raise ProtocolError(f"yamux frame with type {type} and flags {flags:#x}")
+        if type == DATA and length > self._limit:
+            raise ProtocolError(f"yamux frame of {length} bytes; the limit is {self._limit}")
+        return type, flags, stream_id, length

@@ -83,6 +83,11 @@ class Definition:
     settings: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
+    def digest(self) -> bytes:
+        """By which it is spoken of once it was sent."""
+        return hashlib.sha256(self.packed).digest()
+
+    @cached_property
     def packed(self) -> bytes:
         wrapper = self.wrapper.to_wire() if self.wrapper else None
         packed: bytes = pack([self.kind, self.init.to_wire(), wrapper, self.options, self.settings])
@@ -100,5 +105,7 @@ class Definition:
                 dict() as settings,
             ]:
                 client = None if wrapper is None else Code.from_wire(wrapper)
-                return cls(kind, Code.from_wire(init), client, options, settings)
+                definition = cls(kind, Code.from_wire(init), client, options, settings)
+                definition.__dict__["packed"] = packed
+                return definition
         raise ProtocolError("malformed actor definition")

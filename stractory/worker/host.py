@@ -16,6 +16,7 @@ import gevent
 from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
 from stractory.net.threads import Task, threads
 from stractory.wire.life import Life, Phase, Report
+from stractory.wire.shipping import Definition
 from stractory.worker.actor import STOP_LIMIT, Actor
 from stractory.worker.loading import Loader
 
@@ -77,11 +78,15 @@ class Host:
 
     # ---- starting --------------------------------------------------------------------------------------
 
-    def create(self, life: Life, packed: bytes, options: Mapping[str, Any]) -> Actor:
+    def define(self, packed: bytes) -> None:
+        """Know a definition, from now on, by its digest."""
+        self._loader.define(packed)
+
+    def create(self, life: Life, digest: bytes, options: Mapping[str, Any]) -> Actor:
         """Start an actor. Told again of the same life it does nothing; an older life of the name ends first.
 
-        Raises ActorStartFailed, StaleLocation when the life was ended before it began or has a later one
-        here, and PlacementError when this worker takes no more.
+        Raises UnknownDefinition, ActorStartFailed, StaleLocation when the life was ended before it began or
+        has a later one here, and PlacementError when this worker takes no more.
         """
         entry = self._entries.get(life.name)
         if self._closing:
@@ -89,7 +94,7 @@ class Host:
         if entry is not None and entry.life.epoch > life.epoch:
             raise StaleLocation(f"{life.name!r} has a later life than the epoch {life.epoch}")
         if entry is None or entry.life.epoch < life.epoch:
-            entry = self._begin(life, packed, options, before=entry)
+            entry = self._begin(life, self._loader.find(digest), options, before=entry)
         if entry.phase is Phase.STARTING and entry.task is not None:
             failure = entry.task.get()
             if isinstance(failure, ActorStartFailed):
@@ -98,20 +103,24 @@ class Host:
             raise StaleLocation(f"{life.name!r} was ended before it could be used")
         return entry.actor
 
-    def _begin(self, life: Life, packed: bytes, options: Mapping[str, Any], before: Entry | None) -> Entry:
+    def _begin(
+        self, life: Life, definition: Definition, options: Mapping[str, Any], before: Entry | None
+    ) -> Entry:
         if before is not None:
             self._end(before)
         entry = self._entries[life.name] = Entry(life, before)
-        entry.task = threads().spawn(self._start, entry, packed, options)
+        entry.task = threads().spawn(self._start, entry, definition, options)
         return entry
 
-    def _start(self, entry: Entry, packed: bytes, options: Mapping[str, Any]) -> ActorStartFailed | None:
+    def _start(
+        self, entry: Entry, definition: Definition, options: Mapping[str, Any]
+    ) -> ActorStartFailed | None:
         """Returns what went wrong: gevent prints what a green thread raises."""
         self._await_before(entry)
         try:
             actor = Actor(
                 entry.life,
-                self._loader.load(packed),
+                self._loader.load(definition),
                 options,
                 self._make_client,
                 on_exit=lambda status: self._exit(entry, status),

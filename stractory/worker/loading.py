@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from weakref import WeakValueDictionary
 from gevent.event import Event
 
 from stractory.actors.code import load
+from stractory.wire.definitions import Definitions
 from stractory.wire.shipping import Definition
 
 
@@ -19,8 +19,7 @@ class Loaded:
 
     __slots__ = ("__weakref__", "arguments", "init", "kind", "options", "settings", "wrapper")
 
-    def __init__(self, packed: bytes) -> None:
-        definition = Definition.unpack(packed)
+    def __init__(self, definition: Definition) -> None:
         self.kind = definition.kind
         self.init = load(definition.init)
         self.arguments = _positional_parameters(self.init)  # of (options, context), as many as it takes
@@ -39,26 +38,29 @@ def _positional_parameters(function: Callable[..., Any]) -> int:
 
 
 class Loader:
-    """Loads definitions. It holds none of them: their actors do."""
+    """Loads definitions. What was loaded it does not hold: their actors do."""
 
     def __init__(self) -> None:
+        self._definitions = Definitions()
+        self.define = self._definitions.add
+        self.find = self._definitions.find
         self._loaded: WeakValueDictionary[bytes, Loaded] = WeakValueDictionary()
         self._loading: dict[bytes, Event] = {}
 
-    def load(self, packed: bytes) -> Loaded:
-        """The definition in ``packed``. Raises what opening its code does.
+    def load(self, definition: Definition) -> Loaded:
+        """What can be started of it. Raises what opening its code does.
 
         Loading may wait (for an import, or because of what the code does); who asks for the same meanwhile
         waits with it, and tries again if it failed.
         """
-        digest = hashlib.sha256(packed).digest()
+        digest = definition.digest
         while (loaded := self._loaded.get(digest)) is None:
             if over := self._loading.get(digest):
                 over.wait()
                 continue
             over = self._loading[digest] = Event()
             try:
-                self._loaded[digest] = loaded = Loaded(packed)
+                self._loaded[digest] = loaded = Loaded(definition)
             finally:
                 del self._loading[digest]
                 over.set()

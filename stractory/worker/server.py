@@ -63,7 +63,11 @@ class WorkerServer:
         self._ports = ActorPorts(Ports(listen.host, port_range, insecure_plaintext), keys, allow_public)
         self._listener = Listener(listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext)
         self._for_clients: Methods = {"describe": self._describe, "endpoint": self._endpoint}
-        self._for_registry: Methods = {"create": self._create, "destroy": self._host.destroy}
+        self._for_registry: Methods = {
+            "define": self._host.define,
+            "create": self._create,
+            "destroy": self._host.destroy,
+        }
         self.membership = Membership(
             registry,
             keys,
@@ -123,11 +127,11 @@ class WorkerServer:
 
     # ---- what may be asked -----------------------------------------------------------------------------
 
-    def _create(self, life: list[Any], packed: bytes, options: dict[str, Any]) -> None:
+    def _create(self, life: list[Any], digest: bytes, options: dict[str, Any]) -> None:
         told = Life.from_wire(life)
         if told.public:
             self._ports.check_public(told.name)
-        actor = self._host.create(told, packed, options)
+        actor = self._host.create(told, digest, options)
         if told.public or self._eager_ports:
             try:
                 self._ports.open(actor)

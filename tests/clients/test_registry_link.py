@@ -18,13 +18,14 @@ from stractory.net.serving import Serving
 
 
 class Script:
-    """A registry whose ``list`` method does what a test wants with the link and the stream."""
+    """A registry whose ``list`` and ``create`` do what a test wants with the link and the stream."""
 
     def __init__(self, keys, listed):
         self._keys = keys
         self._listed = listed
         self.accepts = True
         self.calls = 0
+        self.defined: list[bytes] = []
         self.links: list[Link] = []
         self.listener = Listener(address("0"), self._handle, name="script")
 
@@ -44,7 +45,11 @@ class Script:
             self.calls += 1
             return self._listed(self, link, stream)
 
-        Calls(stream, Serving({"list": listed}))
+        def create(*args):
+            self.calls += 1
+            return self._listed(self, link, stream)
+
+        Calls(stream, Serving({"list": listed, "create": create, "define": self.defined.append}))
 
 
 @pytest.fixture
@@ -80,6 +85,20 @@ def test_the_second_answer_counts(play):
     with strac:
         assert strac.list() == []
     assert script.calls == 2
+
+
+def test_a_definition_is_sent_once_and_again_when_it_was_forgotten(play):
+    def forgets(script, link, stream):
+        if script.calls == 2:
+            raise stractory.UnknownDefinition("forgotten")
+        return ["name", "stream", "worker", 1, "running", 1.0, False, False]
+
+    script, strac = play(forgets)
+    actor = stractory.stream("module:init")
+    with strac:
+        for sent in (1, 2, 2):
+            strac.create("name", actor)
+            assert script.defined == [actor.shipped.packed] * sent
 
 
 def test_a_replaced_link_is_closed(play):

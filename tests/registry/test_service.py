@@ -21,6 +21,7 @@ from stractory.errors import (
     PlacementError,
     RemoteError,
     StaleLocation,
+    UnknownDefinition,
 )
 from stractory.net.calls import Calls
 from stractory.net.process import Process
@@ -32,7 +33,7 @@ from stractory.wire.life import Life, Phase, Report
 from stractory.wire.shipping import Code, Definition
 
 LIMIT = 20.0
-PACKED = Definition("stream", Code.imported("module:init"), None, {}).packed
+DEFINITION = Definition("stream", Code.imported("module:init"), None, {})
 
 
 class Order(NamedTuple):
@@ -51,10 +52,11 @@ class FakeWorker:
         self.registry = registry
         self.id = id
         self.orders: Queue[Order] = Queue()
+        self.definitions: list[bytes] = []
         self.register()
 
     def register(self, *reports: Report) -> None:
-        node = Node(self, Process("elsewhere", 1, 0), lambda: None)  # type: ignore[arg-type]
+        node = Node(self, Process("elsewhere", 1, 0), lambda: None, set())  # type: ignore[arg-type]
         self.worker = self.registry.register(node, self.id, f"address {self.id.decode()}", "any", [*reports])
 
     def call(self, method: str, *args: Any, call_timeout: float | None) -> None:
@@ -62,6 +64,10 @@ class FakeWorker:
         self.orders.put(order)
         with gevent.Timeout(call_timeout, CallTimeout("no answer")):
             order.answer.get()
+
+    def post(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        assert method == "define"
+        self.definitions.append(*args)
 
     def told(self, method: str) -> Order:
         """The next order, which is this one."""
@@ -72,7 +78,9 @@ class FakeWorker:
 
 @pytest.fixture
 def registry() -> Registry:
-    return Registry(Directory(random=Random(1)), settling=0)
+    registry = Registry(Directory(random=Random(1)), settling=0)
+    registry.define(DEFINITION.packed)
+    return registry
 
 
 @pytest.fixture
@@ -81,7 +89,7 @@ def worker(registry: Registry) -> FakeWorker:
 
 
 def create(registry, if_exists="error", create_id=b"mine", timeout=LIMIT):
-    return registry.create("room", PACKED, {}, if_exists, create_id, False, timeout)
+    return registry.create("room", DEFINITION.digest, {}, if_exists, create_id, False, timeout)
 
 
 def outcome(function, *args, **kwargs):
@@ -110,6 +118,33 @@ def life(epoch, create_id=b"mine"):
     return Life("room", "stream", epoch, 1.0, create_id, False, False)
 
 
+# ---- definitions -----------------------------------------------------------------------------------------
+
+
+def test_a_definition_is_sent_to_a_worker_once(registry, worker):
+    for number in range(2):
+        creating = outcome(registry.create, f"a{number}", DEFINITION.digest, {}, "error", b"", False, LIMIT)
+        order = worker.told("create")
+        assert order.args[1] == DEFINITION.digest
+        order.answer.set()
+        creating.get(timeout=LIMIT)
+    assert worker.definitions == [DEFINITION.packed]
+
+
+def test_a_worker_that_has_forgotten_a_definition_is_told_again(registry, worker):
+    created(registry, worker)
+    creating = outcome(registry.create, "other", DEFINITION.digest, {}, "error", b"", False, LIMIT)
+    worker.told("create").answer.set_exception(UnknownDefinition("forgotten"))
+    worker.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).name == "other"
+    assert worker.definitions == [DEFINITION.packed] * 2
+
+
+def test_a_definition_that_was_never_sent(registry, worker):
+    with pytest.raises(UnknownDefinition):
+        registry.create("room", bytes(32), {}, "error", b"", False, LIMIT)
+
+
 # ---- time ------------------------------------------------------------------------------------------------
 
 
@@ -133,7 +168,7 @@ def test_no_call_is_sent_that_the_other_side_refuses(timeout):
         def queue(self, data):
             self.sent += data
 
-        def make_room(self, timeout):
+        def consumed(self, size):
             pass
 
     wire = Wire()
@@ -300,7 +335,7 @@ def test_a_worker_that_leaves_gets_no_new_actors_and_keeps_its_names(registry, w
     old = created(registry, worker)
     registry.leaving(worker.worker)
     with pytest.raises(NoWorkers):
-        registry.create("another", PACKED, {}, "error", b"", False, LIMIT)
+        registry.create("another", DEFINITION.digest, {}, "error", b"", False, LIMIT)
     assert registry.lookup(["room"]) == [old]
     registry.goodbye(worker.worker)
     assert registry.lookup(["room"]) == [None]

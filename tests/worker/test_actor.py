@@ -15,7 +15,7 @@ from stractory.net.sockets import SocketStream
 from stractory.worker import actor as actor_module
 from stractory.worker.actor import Actor
 from stractory.worker.loading import Loaded
-from tests.worker.test_host import LIMIT, Room, life, packed
+from tests.worker.test_host import LIMIT, Room, definition, life
 
 ADDRESS = ("127.0.0.1", 1234)
 
@@ -50,7 +50,7 @@ class FakeStream:
 
 
 def make(handler):
-    actor = Actor(life(1), Loaded(packed()), {"init": lambda context: handler}, lambda: None)
+    actor = Actor(life(1), Loaded(definition()), {"init": lambda context: handler}, lambda: None)
     actor.start()
     return actor
 

@@ -27,8 +27,8 @@ def act(options, context):
     return options["init"](context)
 
 
-def packed(**options):
-    return Definition("stream", Code.imported(f"{__name__}:act"), None, options).packed
+def definition(**options):
+    return Definition("stream", Code.imported(f"{__name__}:act"), None, options)
 
 
 def life(epoch, name=NAME):
@@ -73,7 +73,8 @@ def host():
 
 
 def create(host, epoch, init, name=NAME):
-    return host.create(life(epoch, name), packed(), {"init": init})
+    host.define(definition().packed)
+    return host.create(life(epoch, name), definition().digest, {"init": init})
 
 
 def error_of(function, *args):
@@ -414,7 +415,7 @@ def test_a_definition_is_loaded_once_at_a_time(monkeypatch):
 
     monkeypatch.setattr("stractory.worker.loading.load", load)
     loader = Loader()
-    tasks = [gevent.spawn(_outcome, loader, packed()) for _ in range(3)]
+    tasks = [gevent.spawn(_outcome, loader, definition()) for _ in range(3)]
     reached.wait()
     gate.set()
     first, second, third = [task.get(timeout=LIMIT) for task in tasks]

@@ -17,7 +17,7 @@ from stractory.wire.dialling import Dial, decode_answer, encode_dial
 from stractory.worker.actor import Actor
 from stractory.worker.loading import Loaded
 from stractory.worker.ports import ActorPorts
-from tests.worker.test_host import LIMIT, Room, life, packed
+from tests.worker.test_host import LIMIT, Room, definition, life
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def ports(ring):
 
 def make(room, public=False):
     told = life(1)._replace(public=public)
-    actor = Actor(told, Loaded(packed()), {"init": lambda context: room}, lambda: None)
+    actor = Actor(told, Loaded(definition()), {"init": lambda context: room}, lambda: None)
     actor.start()
     return actor
 

@@ -11,7 +11,7 @@ from stractory.net.address import address
 from stractory.worker import server
 from stractory.worker.pool import CLOSE_LIMIT
 from stractory.worker.server import WorkerServer
-from tests.worker.test_host import LIMIT, Room, life, packed
+from tests.worker.test_host import LIMIT, Room, definition, life
 
 
 @pytest.fixture
@@ -26,12 +26,13 @@ def test_it_leaves_when_its_actors_have_ended(worker, monkeypatch):
     monkeypatch.setattr(worker.membership, "leave", lambda: goodbyes.append(room.destroyed))
     methods = worker._for_registry
     options = {"init": lambda context: room}
-    methods["create"](list(life(1)), packed(), options)
+    methods["define"](definition().packed)
+    methods["create"](list(life(1)), definition().digest, options)
     room.gate.clear()
     closing = gevent.spawn(worker.close)
     room.reached.wait()
     with pytest.raises(PlacementError, match="about to end"):
-        methods["create"](list(life(2, "late")), packed(), options)
+        methods["create"](list(life(2, "late")), definition().digest, options)
     assert announced == [False] and not goodbyes
     room.gate.set()
     closing.get(timeout=LIMIT)
