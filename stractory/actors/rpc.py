@@ -31,6 +31,7 @@ class RpcServer:
             functions=True,
             turns=Turns(concurrency) if concurrency else None,
             within=owner.run,
+            ended=lambda: owner.ended,
         )
 
     def connect(self, stream: Carrier, address: Any) -> None:
@@ -87,7 +88,7 @@ class RemoteMethod:
         """What it returns; an iterator where it is a generator.
 
         Raises RemoteError for what it raised, with type and remote traceback, UnknownMethod, CallTimeout,
-        TypeError for arguments that cannot travel, and a ConnectionError when the actor (StreamReset) or
+        TypeError for arguments that cannot travel, and a ConnectionError when the actor (ActorEnded) or
         its worker (ActorLost) went.
         """
         timeout = DEFAULT_TIMEOUT if self._timeout is None else self._timeout

@@ -13,6 +13,7 @@ import gevent
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.errors import LinkError
+from stractory.wire.session import ENDED
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class HandlerServer:
         try:
             self._handler(stream, address)
         except gevent.GreenletExit:
-            stream.abort()
+            stream.abort(ENDED if self._owner.ended else 0)
             raise
         except BaseException as error:
             client_left = _is_end_of(stream, error)  # asked first: what follows ends it in any case

@@ -108,7 +108,7 @@ class Client:
         return ActorInfo(*row)
 
     def destroy(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """End an actor: its destroy() runs, its streams are reset.
+        """End an actor: its destroy() runs, then whoever has a connection to it gets ActorEnded.
 
         Raises ActorNotFound, RegistryUnavailable, AuthError, and CallTimeout after ``timeout`` seconds.
         """

@@ -8,7 +8,7 @@ error              error                             the link to the registry br
 fail               error                             the registry broke the wire format
 timeout                                              nothing came from it for ``idle_timeout`` seconds
 close              had_error                         the link to it is over
-actor-error        name, connection, error           an actor's connection broke
+actor-error        name, connection, error           an actor's connection broke, not by its orderly end
 actor-fail         name, connection, error           an actor broke the wire format
 actor-timeout      name, connection                  nothing passed on it for ``idle_timeout`` seconds
 actor-close        name, connection, had_error       it is over
@@ -29,7 +29,7 @@ import gevent
 from gevent.pool import Group
 
 from stractory.clients.direct import Carried
-from stractory.errors import ProtocolError
+from stractory.errors import ActorEnded, ProtocolError
 from stractory.net.link import Link
 from stractory.net.stream import Stream
 
@@ -84,10 +84,11 @@ class Events:
 
         def ended(error: Exception | None) -> None:
             self._watched.pop(watched(), None)  # type: ignore[arg-type]
-            if error is not None:
+            broke = error is not None and not isinstance(error, ActorEnded)
+            if broke:
                 kind = "actor-fail" if isinstance(error, ProtocolError) else "actor-error"
                 self._emit(kind, name, held(), error)
-            self._emit("actor-close", name, held(), error is not None)
+            self._emit("actor-close", name, held(), broke)
 
         stream.call_at_end(ended)
         if isinstance(stream, Stream) and not stream.closed:

@@ -18,6 +18,7 @@ from gevent.event import Event
 from gevent.socket import socket
 
 from stractory.errors import (
+    ActorEnded,
     LinkClosed,
     LinkError,
     ProtocolError,
@@ -29,7 +30,7 @@ from stractory.net.stream import Stream
 from stractory.net.writer import Writer
 from stractory.wire import events
 from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, encode_dial, encode_refusal
-from stractory.wire.session import Session
+from stractory.wire.session import ENDED, Session
 
 READ_SIZE = 64 * 1024
 READ = 1
@@ -125,15 +126,15 @@ class Link:
         self._session.finish(stream_id)
         self.writer.flush_soon()
 
-    def release(self, stream: Outgoing, abort: bool) -> None:
+    def release(self, stream: Outgoing, abort: bool, code: int = 0) -> None:
         """The stream was closed here; what still comes for it is refused."""
         self._held.discard(stream)
         if self._streams.pop(stream.id, None) is not None:
-            self._release(stream.id, abort)
+            self._release(stream.id, abort, code)
 
-    def _release(self, stream_id: int, abort: bool) -> None:
+    def _release(self, stream_id: int, abort: bool, code: int = 0) -> None:
         if abort:
-            self._session.reset(stream_id)
+            self._session.reset(stream_id, code)
         else:
             self._session.finish(stream_id)
         self._acknowledged.set()  # one less that is not acknowledged, perhaps
@@ -248,7 +249,11 @@ class Link:
         self._streams.pop(event.stream_id, None)
         if stream:
             self._held.discard(stream)
-            stream.fail(StreamReset(f"{stream.label}: given up by {self.peer}, whose log may tell why"))
+            if event.code == ENDED:
+                how = "it was destroyed or replaced, or its worker shut down"
+                stream.fail(ActorEnded(f"{stream.label} has ended: {how}"))
+            else:
+                stream.fail(StreamReset(f"{stream.label}: given up by {self.peer}, whose log may tell why"))
 
     def _gone_away(self, event: events.GoAway) -> None:
         self._parting = True

@@ -77,8 +77,8 @@ class SocketStream(socket.socket):
         """Call it once when the connection is closed here."""
         self._at_end += (callback,)
 
-    def abort(self) -> None:
-        """Close it so that the other side sees that this is no orderly end."""
+    def abort(self, code: int = 0) -> None:
+        """Close it so that the other side sees that this is no orderly end. A reset of TCP has no code."""
         with contextlib.suppress(OSError):
             self.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET_AT_CLOSE)
         self.close()

@@ -31,7 +31,8 @@ class Stream(Outgoing):
     """A blocking, bidirectional byte stream over a link. It behaves like a connected socket.
 
     Iterating yields bytes as they arrive, to the end. ``with`` closes it. Reading raises StreamReset when
-    the peer gave up, and what the stream's ``lost`` makes (ActorLost for an actor) when the link ended.
+    the peer gave up (ActorEnded if that was an actor's orderly end), and what the stream's ``lost`` makes
+    (ActorLost for an actor) when the link ended.
     """
 
     __slots__ = (
@@ -172,9 +173,9 @@ class Stream(Outgoing):
             gevent.spawn_later(STILL_LIMIT, self._link.release, self, True)
             self._end(None)
 
-    def abort(self) -> None:
-        """Give it up at once in both directions; the peer gets StreamReset."""
-        self._close(abort=True)
+    def abort(self, code: int = 0) -> None:
+        """Give it up at once in both directions; the peer gets StreamReset, or what ``code`` stands for."""
+        self._close(abort=True, code=code)
 
     def give_up(self, error: Exception) -> None:
         """Give it up because of ``error``, which its user and receiver get."""
@@ -182,10 +183,10 @@ class Stream(Outgoing):
             self._link.release(self, abort=True)
             self.fail(error)
 
-    def _close(self, abort: bool) -> None:
+    def _close(self, abort: bool, code: int = 0) -> None:
         if not self._closed:
             self._closed = True
-            self._link.release(self, abort)
+            self._link.release(self, abort, code)
             self._forget_backlog()
             self._end(None)
 

@@ -612,7 +612,7 @@ def test_destroy_while_many_connect(strac, name):
     ending = gevent.spawn(strac.destroy, name)
     outcomes = {task.get(timeout=20) for task in tasks}
     ending.get(timeout=20)
-    assert outcomes <= {"served", "ActorNotFound", "ActorLost", "StreamReset"}
+    assert outcomes <= {"served", "ActorNotFound", "ActorLost", "ActorEnded"}
 
 
 def gated_leaver(options):
