@@ -16,11 +16,10 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from gevent.event import AsyncResult
 
 from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, from_wire
 from stractory.net.allowance import CALL_WEIGHT, Allowance
-from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Inbox, Items, within_deadline
+from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Future, Inbox, Items, within_deadline
 from stractory.net.callbacks import Callback
 from stractory.net.carrier import Carrier
 from stractory.net.serving import Server, Serving
@@ -52,7 +51,7 @@ class Calls:
         self.references = References(partial(Callback, self)) if self.serving.functions else None
         self._reader = MessageReader(self.references)
         self._last_id = 0
-        self._waiting: dict[int, Answer | AsyncResult[Any]] = {}
+        self._waiting: dict[int, Answer | Future] = {}
         self._inboxes: dict[int, Inbox] = {}
         self._listeners: list[Callable[[], Any]] = []
         self._untold: deque[Cancel | Release] = deque()  # what was collected, perhaps in another thread
@@ -98,9 +97,10 @@ class Calls:
             raise self._late(target, timeout)
         return value
 
-    def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
+    def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future:
         """As request(), without waiting."""
-        answer: AsyncResult[Any] = AsyncResult()
+        answer = Future()
+        answer.target, answer.late = target, self._late
         timeout = within_deadline(None)
         id = self._begin(answer, target, args, kwargs, timeout)
         if timeout is not None:
@@ -119,7 +119,7 @@ class Calls:
 
     def _begin(
         self,
-        answer: Answer | AsyncResult[Any],
+        answer: Answer | Future,
         target: str | int,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
