@@ -13,6 +13,7 @@ from stractory.actors.listeners import Listeners
 from stractory.errors import LinkError, SlowConsumer
 from stractory.net.carrier import Carrier
 from stractory.net.runner import Runner, Within, anywhere
+from stractory.net.serving import log_failure
 from stractory.net.threads import threads
 from stractory.wire.occasions import LOCAL, Format, check_name
 
@@ -45,7 +46,7 @@ class Emitter:
         within: Within = anywhere,
         *,
         hold: float = 0.0,
-        failed: Callable[[BaseException], None] | None = None,
+        failed: Callable[[str, BaseException], None] = log_failure,
     ) -> None:
         self.missed = 0
         self._failed = failed
@@ -196,7 +197,5 @@ class Emitter:
                 self.event = "error"
                 for listener in listeners:
                     self._call(listener, (error,))
-            elif self._failed is not None:
-                self._failed(error)
             else:
-                log.exception("%s: a function for the event %r failed", self._carrier.label, self.event)
+                self._failed(f"{self._carrier.label}: a function for the event {self.event!r}", error)

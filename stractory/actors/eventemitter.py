@@ -53,7 +53,7 @@ class EventemitterKind:
     def serve(self, made: Any, owner: Owner) -> EventemitterServer:
         return EventemitterServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[BaseException], None]) -> Emitter:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Emitter:
         return Emitter(*_carried(stream, "an actor's own port"), hold=HOLD, failed=failed)
 
 

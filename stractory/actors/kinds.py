@@ -72,7 +72,7 @@ class Kind(Protocol):
     def serve(self, made: Any, owner: Owner) -> Server:
         """On the worker: what serves the actor whose init returned ``made``."""
 
-    def wrap(self, stream: Any, failed: Callable[[BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
         """In the client: what get and connect hand out for a new connection.
 
         ``failed`` is told of the errors of functions that were called back and that nobody else hears of.

@@ -168,8 +168,8 @@ class RpcKind:
     def serve(self, made: Any, owner: Owner) -> RpcServer:
         return RpcServer(made, owner)
 
-    def wrap(self, stream: Carrier, failed: Callable[[BaseException], None]) -> RpcClient:
-        return RpcClient(Calls(stream, Serving(functions=True, failed=lambda what, error: failed(error))))
+    def wrap(self, stream: Carrier, failed: Callable[[str, BaseException], None]) -> RpcClient:
+        return RpcClient(Calls(stream, Serving(functions=True, failed=failed)))
 
 
 KIND = RpcKind()

@@ -246,7 +246,7 @@ class SpawnKind:
     def serve(self, made: Any, owner: Owner) -> SpawnServer:
         return SpawnServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
         return stream if isinstance(stream, SocketStream) else SpawnClient(stream)
 
 

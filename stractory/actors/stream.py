@@ -112,7 +112,7 @@ class StreamKind:
     def serve(self, made: Any, owner: Owner) -> HandlerServer:
         return HandlerServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
         return stream
 
 

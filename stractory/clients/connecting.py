@@ -8,7 +8,6 @@ user's bytes are sent, and looked up once more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from stractory.clients.deadline import Deadline
@@ -31,6 +30,10 @@ from stractory.wire.info import ActorInfo
 
 _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionResetError)
 """What trying a location that is no longer true leads to: nobody is there, or another, or one that leaves."""
+
+
+AT_ONCE = 100
+"""Connections of one call that are made at a time."""
 
 
 class Connection(NamedTuple):
@@ -76,20 +79,26 @@ class Connector:
     def connect_all(
         self, names: Sequence[str], infos: Sequence[ActorInfo | None], deadline: Deadline, *, direct: bool
     ) -> list[Connection]:
-        """Connections to all, made at once. Raises ConnectErrors; if it is cut off it leaves none behind."""
-        tasks = [
-            threads().spawn(self._attempt, name, info, deadline, direct)
-            for name, info in zip(names, infos, strict=True)
-        ]
+        """Connections to all, a number at a time. Raises ConnectErrors; cut off, it leaves none behind."""
+        outcomes: list[Any] = [None] * len(names)
+        left = iter(enumerate(zip(names, infos, strict=True)))
+
+        def attempt_all() -> None:
+            for index, (name, info) in left:
+                outcomes[index] = self._attempt(name, info, deadline, direct)
+
+        tasks = [threads().spawn(attempt_all) for _ in range(min(AT_ONCE, len(names)))]
         try:
-            outcomes: list[Any] = [task.get() for task in tasks]
+            for task in tasks:
+                task.get()
         except BaseException:
             for task in tasks:
                 task.kill(block=False)
             for task in tasks:
                 task.wait()
-                if isinstance(task.value, Connection):
-                    task.value.stream.close()
+            for outcome in outcomes:
+                if isinstance(outcome, Connection):
+                    outcome.stream.close()
             raise
         connections = [outcome for outcome in outcomes if isinstance(outcome, Connection)]
         if len(connections) < len(outcomes):
@@ -107,7 +116,7 @@ class Connector:
 
     def _open(self, info: ActorInfo, direct: bool) -> Connection:
         # Found first: nothing is opened for code that may not run here.
-        wrap = self._wrappers.find(info, partial(self._events.callback_failed, info.name))
+        wrap = self._wrappers.find(info, self._events.callback_failed)
         stream = self._workers.open_port(info) if direct else self._workers.open(info)
         try:
             client = wrap(stream)

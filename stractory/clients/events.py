@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -31,6 +32,7 @@ from gevent.pool import Group
 from stractory.clients.direct import Carried
 from stractory.errors import ActorEnded, ProtocolError
 from stractory.net.link import Link
+from stractory.net.serving import log_failure
 from stractory.net.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -79,25 +81,22 @@ class Events:
 
     def watch_actor(self, name: str, stream: Carried, connection: Any) -> None:
         """Tell of what happens to an actor's connection; ``connection`` is what the user was given for it."""
-        # Weakly, for the stream holds ``ended``: it is given up as soon as the user has dropped it.
-        watched, held = ref(stream), _held_weakly(connection)
-
-        def ended(error: Exception | None) -> None:
-            self._watched.pop(watched(), None)  # type: ignore[arg-type]
-            broke = error is not None and not isinstance(error, ActorEnded)
-            if broke:
-                kind = "actor-fail" if isinstance(error, ProtocolError) else "actor-error"
-                self._emit(kind, name, held(), error)
-            self._emit("actor-close", name, held(), broke)
-
-        stream.call_at_end(ended)
-        if isinstance(stream, Stream) and not stream.closed:
+        held = _held_weakly(connection)
+        stream.call_at_end(partial(self._actor_ended, name, held))
+        if self._idle_timeout is not None and isinstance(stream, Stream) and not stream.closed:
             self._watch_idle(stream, "actor-timeout", lambda: (name, held()))
 
-    def callback_failed(self, name: str, error: BaseException) -> None:
+    def _actor_ended(self, name: str, held: Callable[[], Any], error: Exception | None) -> None:
+        broke = error is not None and not isinstance(error, ActorEnded)
+        if broke:
+            kind = "actor-fail" if isinstance(error, ProtocolError) else "actor-error"
+            self._emit(kind, name, held(), error)
+        self._emit("actor-close", name, held(), broke)
+
+    def callback_failed(self, what: str, error: BaseException) -> None:
         """A function of the user's raised when an actor called it."""
         if not self._emit("error", error):
-            log.error("a function that actor %r called failed", name, exc_info=error)
+            log_failure(what, error)
 
     def _watch_idle(self, watched: Link | Stream, event: str, arguments: _Arguments) -> None:
         if self._idle_timeout is not None:
@@ -110,6 +109,9 @@ class Events:
         while self._watched:
             gevent.sleep(step)
             for watched, (event, arguments, activity, idle) in list(self._watched.items()):
+                if isinstance(watched, Stream) and watched.closed:
+                    del self._watched[watched]
+                    continue
                 idle = idle + step if watched.activity == activity else 0.0
                 if idle >= limit > idle - step:
                     self._emit(event, *arguments())

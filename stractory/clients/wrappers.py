@@ -15,7 +15,7 @@ from stractory.wire.info import ActorInfo
 from stractory.wire.shipping import Code
 
 Make = Callable[[Any, Mapping[str, Any]], Any]
-Failed = Callable[[BaseException], None]
+Failed = Callable[[str, BaseException], None]
 
 ENTRY_POINTS = "stractory.wrappers"
 """The group of entry points by which an installed package brings wrappers."""

@@ -11,6 +11,7 @@ from stractory.commands.daemon import (
     raise_descriptor_limit,
     say_ready,
     set_up_logging,
+    spare_the_collector,
 )
 from stractory.registry.directory import Directory
 from stractory.registry.placement import POLICIES
@@ -45,6 +46,7 @@ def main() -> int:
     settings = make_parser().parse()
     set_up_logging(settings.log_level)
     raise_descriptor_limit()
+    spare_the_collector()
     with plain_words(PROGRAM):
         _serve(settings)
     return 0

@@ -21,6 +21,7 @@ from stractory.commands.daemon import (
     raise_descriptor_limit,
     say_ready,
     set_up_logging,
+    spare_the_collector,
 )
 from stractory.errors import StractoryError
 from stractory.worker.exits import outlive_exits
@@ -83,6 +84,7 @@ def main() -> int:
     set_up_logging(settings.log_level)
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # it logs what its clients are told anyway
     raise_descriptor_limit()
+    spare_the_collector()
     with plain_words(PROGRAM):
         _serve(settings)
     return 0

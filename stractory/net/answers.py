@@ -83,7 +83,7 @@ class Future(AsyncResult):  # type: ignore[type-arg]  # generic in the stubs onl
 
 
 class Inbox:
-    """Items that have arrived for a caller."""
+    """Items that have arrived for a caller. It stands where an answer did, and may be told the same."""
 
     __slots__ = ("arrived", "error", "over", "values")
 
@@ -97,10 +97,16 @@ class Inbox:
         self.values.append(value)
         self.arrived.set()
 
-    def end(self, error: BaseException | None) -> None:
+    def end(self, error: BaseException | None = None) -> None:
         self.over = True
         self.error = error
         self.arrived.set()
+
+    def set(self, value: Any) -> None:
+        """A result where items were to come: the other side breaks the rules, and is not waited for."""
+        self.end()
+
+    set_exception = end
 
 
 class Items:
@@ -139,7 +145,7 @@ class Items:
     def close(self) -> None:
         """Take no more."""
         if not self._inbox.over:
-            self._inbox.end(None)
+            self._inbox.end()
             self._cancel()
         self._inbox.values.clear()
 

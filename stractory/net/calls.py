@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -41,20 +40,37 @@ from stractory.wire.references import References
 
 log = logging.getLogger(__name__)
 
+NOTHING = Serving()
+"""Of one that only calls."""
+
 
 class Calls:
     """One end. ``serving`` says what the other may call."""
 
+    __slots__ = (
+        "_abandoned",
+        "_allowance",
+        "_arrived",
+        "_last_id",
+        "_listeners",
+        "_loop",
+        "_reader",
+        "_server",
+        "_waiting",
+        "_weight",
+        "references",
+        "serving",
+        "stream",
+    )
+
     def __init__(self, stream: Carrier, serving: Serving | None = None) -> None:
         self.stream = stream
-        self.serving = serving or Serving()
+        self.serving = serving or NOTHING
         self.references = References(partial(Callback, self)) if self.serving.functions else None
         self._reader = MessageReader(self.references)
         self._last_id = 0
-        self._waiting: dict[int, Answer | Future] = {}
-        self._inboxes: dict[int, Inbox] = {}
-        self._listeners: list[Callable[[], Any]] = []
-        self._untold: deque[Cancel | Release] = deque()  # what was collected, perhaps in another thread
+        self._waiting: dict[int, Answer | Future | Inbox] = {}  # by the id of the call
+        self._listeners: tuple[Callable[[], Any], ...] = ()
         self._server: Server | None = None
         self._arrived = 0  # bytes since the last whole message
         self._weight = 0  # of each call that came with the last of them
@@ -89,13 +105,14 @@ class Calls:
         try:
             left = None if timeout is None else max(0.0, timeout - (monotonic() - began))
             value = answer.wait(left)
-        finally:
+            if value is answer:
+                raise self._late(target, timeout)
+            return value
+        except BaseException:
             self._waiting.pop(id, None)
             if self._abandoned:
                 self._close_if_unused()
-        if value is answer:
-            raise self._late(target, timeout)
-        return value
+            raise
 
     def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future:
         """As request(), without waiting."""
@@ -112,6 +129,8 @@ class Calls:
     def _expire(self, id: int, target: str | int, timeout: float) -> None:
         if answer := self._waiting.pop(id, None):
             answer.set_exception(self._late(target, timeout))
+            if self._abandoned:
+                self._close_if_unused()
 
     def post(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run it on the other side; neither a result nor an error comes back."""
@@ -162,7 +181,7 @@ class Calls:
                 self._arrived = 0
             for message in messages:
                 _HANDLERS[type(message)](self, message)
-            self._allowance.arrived(len(data), awaited=bool(self._waiting or self._inboxes))
+            self._allowance.arrived(len(data), awaited=bool(self._waiting))
         except LinkError as error:
             log.warning("%s: %s", self.stream.label, error)
             self.stream.give_up(error)
@@ -178,15 +197,12 @@ class Calls:
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             answer.set_exception(reason)
-        inboxes, self._inboxes = self._inboxes, {}
-        for inbox in inboxes.values():
-            inbox.end(reason)
         if self._server is not None:
             self._server.end()
         callbacks = self.references.clear() if self.references is not None else []
         for callback in callbacks:
             callback.ended()
-        listeners, self._listeners = self._listeners, []
+        listeners, self._listeners = self._listeners, ()
         for function in listeners:
             self.tell(function)
         if error is None:
@@ -198,32 +214,32 @@ class Calls:
         self._serve().take(call, function, self._weight)
 
     def _returned(self, result: Result) -> None:
-        if answer := self._waiting.pop(result.id, None):
+        if (answer := self._waiting.pop(result.id, None)) is not None:
             answer.set(result.value)
 
     def _failed(self, failure: Failure) -> None:
         error = from_wire(failure.code, failure.message, failure.details)
-        if answer := self._waiting.pop(failure.id, None):
+        if (answer := self._waiting.pop(failure.id, None)) is not None:
             answer.set_exception(error)
-        elif inbox := self._inboxes.pop(failure.id, None):
-            inbox.end(error)
 
     def _opened(self, opened: Opened) -> None:
         id = opened.id
         cancel = partial(self._tell_soon, Cancel(id))
-        if answer := self._waiting.pop(id, None):
-            inbox = self._inboxes[id] = Inbox()
+        if (answer := self._waiting.pop(id, None)) is not None:
+            inbox = self._waiting[id] = Inbox()
             answer.set(Items(inbox, lambda credit: self._write(More(id, credit)), cancel))
         else:
             cancel()
 
     def _came(self, item: Item) -> None:
-        if inbox := self._inboxes.get(item.id):
+        inbox = self._waiting.get(item.id)
+        if type(inbox) is Inbox:
             inbox.put(item.value)
 
     def _ended(self, ended: Ended) -> None:
-        if inbox := self._inboxes.pop(ended.id, None):
-            inbox.end(None)
+        inbox = self._waiting.pop(ended.id, None)
+        if type(inbox) is Inbox:
+            inbox.end()
 
     def _serve(self) -> Server:
         if self._server is None:
@@ -247,7 +263,7 @@ class Calls:
         if self.stream.closed:
             self.tell(function)
         else:
-            self._listeners.append(function)
+            self._listeners += (function,)
 
     def abandon(self) -> None:
         """Whoever called holds this no more: the connection ends when nothing is left of their calls.
@@ -257,13 +273,13 @@ class Calls:
         self._abandoned = True
         self._later(self._close_if_unused)
 
-    def _later(self, function: Callable[[], None]) -> None:
+    def _later(self, function: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(ValueError):  # the loop is gone, and all connections with it
-            self._loop.run_callback_threadsafe(function)
+            self._loop.run_callback_threadsafe(function, *args)
 
     def _close_if_unused(self) -> None:
         functions = self.references is not None and (self.references.given or self.references.held)
-        if not (functions or self._waiting or self._inboxes or self._listeners or self.stream.closed):
+        if not (functions or self._waiting or self._listeners or self.stream.closed):
             self.stream.close()
 
     def tell(self, function: Callable[[], Any]) -> None:
@@ -290,18 +306,15 @@ class Calls:
 
     def _tell_soon(self, message: Cancel | Release) -> None:
         if not self.stream.closed:
-            self._untold.append(message)
-            self._later(self._tell_untold)
+            self._later(self._tell_now, message)
 
-    def _tell_untold(self) -> None:
-        while self._untold:
-            message = self._untold.popleft()
-            if isinstance(message, Cancel):
-                self._inboxes.pop(message.id, None)
-            elif self.references is not None:
-                self.references.forget(message.function)
-            if not self.stream.closed:
-                self.stream.queue(encode(message))
+    def _tell_now(self, message: Cancel | Release) -> None:
+        if isinstance(message, Cancel):
+            self._waiting.pop(message.id, None)
+        elif self.references is not None:
+            self.references.forget(message.function)
+        if not self.stream.closed:
+            self.stream.queue(encode(message))
         if self._abandoned:
             self._close_if_unused()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from socket import SHUT_WR
-from typing import Any
+from typing import Any, cast
 from weakref import ref
 
 import gevent
@@ -61,8 +61,7 @@ class Link:
         self._socket = sock
         self._serve = serve
         self._session = Session(dialled=dialled)
-        self._streams: dict[int, ref[Stream]] = {}
-        self._held: set[Outgoing] = set()
+        self._streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
         self._parting = False  # one side has said that it goes
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
@@ -111,7 +110,8 @@ class Link:
 
     def hold(self, stream: Stream) -> None:
         """Keep the stream alive until it is over: it has a receiver, and needs nobody to read from it."""
-        self._held.add(stream)
+        if stream.id in self._streams:
+            self._streams[stream.id] = stream
 
     def flush(self) -> None:
         """Send what is queued now, as far as the kernel takes it, and not at the end of this turn."""
@@ -128,7 +128,6 @@ class Link:
 
     def release(self, stream: Outgoing, abort: bool, code: int = 0) -> None:
         """The stream was closed here; what still comes for it is refused."""
-        self._held.discard(stream)
         if self._streams.pop(stream.id, None) is not None:
             self._release(stream.id, abort, code)
 
@@ -202,8 +201,7 @@ class Link:
 
     def _data_received(self, event: events.DataReceived) -> None:
         stream_id, data = event
-        reference = self._streams.get(stream_id)
-        if reference is not None and (stream := reference()) is not None:
+        if stream := self._find(stream_id):
             stream.receive(data)
         elif stream_id in self._dialling:
             self._dial_received(stream_id, data)
@@ -226,8 +224,8 @@ class Link:
         self._serve(self, stream, dial)
 
     def _find(self, stream_id: int) -> Stream | None:
-        reference = self._streams.get(stream_id)
-        return reference() if reference is not None else None
+        found = self._streams.get(stream_id)
+        return found() if type(found) is ref else cast("Stream | None", found)
 
     def _stream_accepted(self, event: events.StreamAccepted) -> None:
         self._acknowledged.set()
@@ -248,7 +246,6 @@ class Link:
         stream = self._find(event.stream_id)
         self._streams.pop(event.stream_id, None)
         if stream:
-            self._held.discard(stream)
             if event.code == ENDED:
                 how = "it was destroyed or replaced, or its worker shut down"
                 stream.fail(ActorEnded(f"{stream.label} has ended: {how}"))
@@ -300,7 +297,6 @@ class Link:
         self._acknowledged.set()
         streams = [stream for stream_id in self._streams if (stream := self._find(stream_id))]
         self._streams.clear()
-        self._held.clear()
         for stream in streams:
             stream.lose(reason)
         callbacks, self._at_end = self._at_end, ()

@@ -47,7 +47,7 @@ class Runner(Generic[T]):
         self._work = work
         self._within = within
         self._in_turn = in_turn
-        self._pieces: deque[T] = deque()
+        self._pieces: deque[T] | None = None  # made when there are some: it is large
         self._armed = False  # go() follows by itself
         self._busy = 0  # green threads that do pieces
         self._taken = False
@@ -56,10 +56,12 @@ class Runner(Generic[T]):
 
     def __len__(self) -> int:
         """How many pieces have not begun."""
-        return len(self._pieces)
+        return len(self._pieces or ())
 
     def add(self, piece: T) -> None:
         """Have ``piece`` done after those before it, once go() is called."""
+        if self._pieces is None:
+            self._pieces = deque()
         self._pieces.append(piece)
 
     def go(self) -> None:
@@ -71,7 +73,7 @@ class Runner(Generic[T]):
             self._taken = False
             self._start(self._within, self._do_pieces)
             if not self._taken:  # whoever they are for has ended
-                self._pieces.clear()
+                self._pieces = None
 
     def _arm(self) -> None:
         if not self._armed:
@@ -87,9 +89,12 @@ class Runner(Generic[T]):
         self._busy += 1
         try:
             for _ in range(IN_A_ROW):
-                if not self._pieces:
+                if self._pieces is None:
                     break
-                self._work(self._pieces.popleft())
+                piece = self._pieces.popleft()
+                if not self._pieces:
+                    self._pieces = None
+                self._work(piece)
         finally:
             self._busy -= 1
             if self._pieces:

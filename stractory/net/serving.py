@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import gevent
@@ -29,6 +30,10 @@ Methods = Mapping[str, Callable[..., Any]]
 """What the other end may call, by name."""
 
 
+NO_METHODS: Methods = MappingProxyType({})
+NO_TURNS: AbstractContextManager[None] = nullcontext()
+
+
 def log_failure(what: str, error: BaseException) -> None:
     """What becomes of an error that has no caller to go to, unless somebody else takes it."""
     log.error("%s failed: %s", what, error, exc_info=None if isinstance(error, StractoryError) else error)
@@ -43,6 +48,8 @@ class Serving:
     it is over: callers then hear of that, by the end of the stream, and not of the calls that it stopped.
     """
 
+    __slots__ = ("ended", "failed", "functions", "methods", "turns", "within")
+
     def __init__(
         self,
         methods: Methods | None = None,
@@ -53,9 +60,9 @@ class Serving:
         failed: Callable[[str, BaseException], None] = log_failure,
         ended: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.methods = methods or {}
+        self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
-        self.turns = turns or nullcontext()
+        self.turns = turns or NO_TURNS
         self.within = within
         self.failed = failed
         self.ended = ended

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from gevent.event import Event
 
 from stractory.errors import LinkClosed, StractoryError, StreamReset
+from stractory.net.answers import Answer
 from stractory.net.backlog import STILL_LIMIT
 from stractory.net.headers import receive_header
 from stractory.net.outgoing import Outgoing
@@ -42,7 +42,7 @@ class Stream(Outgoing):
         "_finished",
         "_lost",
         "_offset",
-        "_readable",
+        "_readers",
         "_receiver",
         "_told",
     )
@@ -53,9 +53,9 @@ class Stream(Outgoing):
         super().__init__(link, id, label)
         self._at_end: tuple[Callable[[Exception | None], None], ...] = ()
         self._lost = lost
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[bytes] | None = None  # made when something comes: it is large
         self._offset = 0  # how much of the first chunk was read
-        self._readable: Event | None = None  # made when somebody waits
+        self._readers: tuple[Answer, ...] = ()  # by which those wait who read
         self._receiver: Receiver | None = None
         self._told = False  # the receiver, of the end
         self._finished = False  # the peer sent its FIN
@@ -88,6 +88,7 @@ class Stream(Outgoing):
             raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
         if not self._chunks and not self._wait_readable():
             return b""
+        assert self._chunks
         chunk = self._chunks[0]
         rest = len(chunk) - self._offset
         if size >= rest:
@@ -109,12 +110,20 @@ class Stream(Outgoing):
                 raise self._error
             if self._finished:
                 return False
-            if self._readable is None:
-                self._readable = Event()
-            self._readable.clear()
-            if not self._readable.wait(self._timeout):
+            reader = Answer()
+            self._readers += (reader,)
+            try:
+                told = reader.wait(self._timeout)
+            finally:
+                self._readers = tuple(each for each in self._readers if each is not reader)
+            if told is reader:
                 raise TimeoutError(f"{self.label}: nothing received in {self._timeout} s")
         return True
+
+    def _wake_readers(self) -> None:
+        readers, self._readers = self._readers, ()
+        for reader in readers:
+            reader.set(None)
 
     def consumed(self, size: int) -> None:
         """A receiver has used so many bytes: the peer may send as many again."""
@@ -142,6 +151,7 @@ class Stream(Outgoing):
             chunk = self._chunks.popleft()
             receiver.data_received(chunk[self._offset :])
             self._offset = 0
+        self._chunks = None
         if self._finished or self._error is not None:
             self._told = True
             receiver.stream_ended(self._error)
@@ -204,9 +214,11 @@ class Stream(Outgoing):
         elif self._receiver is not None:
             self._receiver.data_received(data)
         else:
+            if self._chunks is None:
+                self._chunks = deque()
             self._chunks.append(data)
-            if self._readable is not None:
-                self._readable.set()
+            if self._readers:
+                self._wake_readers()
 
     def finished(self) -> None:
         """The peer will send no more."""
@@ -231,8 +243,7 @@ class Stream(Outgoing):
             self._at_end += (callback,)
 
     def _end(self, error: Exception | None) -> None:
-        if self._readable is not None:
-            self._readable.set()
+        self._wake_readers()
         if self._receiver is not None and not self._told:
             self._told = True
             self._receiver.stream_ended(error)

@@ -17,6 +17,8 @@ from typing import Any
 from stractory.errors import LinkClosed, ProtocolError
 from stractory.wire.codec import RECEIVERS, SENDERS
 
+_NONE: dict[Any, Any] = {}
+
 
 class References:
     """Both tables of one end of a connection. ``make(number)`` makes what stands for a remote function:
@@ -29,9 +31,10 @@ class References:
         self._make = make
         self._last = 0
         self._cleared = False
-        self._ours: dict[int, list[Any]] = {}  # number: [function, references sent, its key]
-        self._keys: dict[Any, int] = {}
-        self._theirs: dict[int, weakref.ref[Any]] = {}
+        # The tables are made when they are needed: most connections never pass a function.
+        self._ours: dict[int, list[Any]] = _NONE  # number: [function, references sent, its key]
+        self._keys: dict[Any, int] = _NONE
+        self._theirs: dict[int, weakref.ref[Any]] = _NONE
 
     def __repr__(self) -> str:
         return f"<References to {len(self._ours)} functions here and {self.held} there>"
@@ -56,6 +59,8 @@ class References:
         key = _key(function)
         number = self._keys.get(key)
         if number is None:
+            if not self._last:
+                self._ours, self._keys = {}, {}
             self._last += 1
             number = self._keys[key] = self._last
             self._ours[number] = [function, 0, key]
@@ -74,6 +79,8 @@ class References:
         remote = self._standing_for(number)
         if remote is None:
             remote = self._make(number)
+            if self._theirs is _NONE:
+                self._theirs = {}
             self._theirs[number] = weakref.ref(remote)
         remote.received += 1
         return remote
@@ -107,9 +114,7 @@ class References:
         """The connection is over. Returns what stood for the other side's functions."""
         theirs = [remote for reference in self._theirs.values() if (remote := reference()) is not None]
         self._cleared = True
-        self._ours.clear()
-        self._keys.clear()
-        self._theirs.clear()
+        self._ours = self._keys = self._theirs = _NONE
         return theirs
 
 

@@ -345,7 +345,7 @@ class TestAbandoned:
         green_until(lambda: ends.near.stream.closed)
 
     def test_while_a_call_is_late(self, ends: Ends) -> None:
-        call = gevent.spawn(ends.call, "wait", 1, call_timeout=0.05)
+        call = gevent.spawn(ends.call, "wait", 1, call_timeout=1)
         gevent.idle()
         assert not self.ended(ends)
         with pytest.raises(CallTimeout):
@@ -388,7 +388,7 @@ def test_items(ends: Ends) -> None:
     assert list(items) == []
     with pytest.raises(RemoteError, match="no more"):
         list(ends.call("broken_count"))
-    assert not ends.near._inboxes and not ends.far._serve()._sources
+    assert not ends.near._waiting and not ends.far._serve()._sources
 
 
 def test_items_of_which_no_more_are_wanted(ends: Ends) -> None:
@@ -403,7 +403,7 @@ def test_items_of_which_no_more_are_wanted(ends: Ends) -> None:
     assert list(items) == []
     assert ends.room.stopped.wait(5)
     ends.call("echo")
-    assert not ends.near._inboxes and not ends.far._serve()._sources
+    assert not ends.near._waiting and not ends.far._serve()._sources
 
 
 def test_time_is_carried_along(pair: Pair) -> None:
