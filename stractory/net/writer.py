@@ -15,6 +15,7 @@ from gevent.event import Event
 from gevent.socket import socket
 
 from stractory.errors import LinkClosed
+from stractory.net.threads import native_thread
 from stractory.wire.session import Session
 
 HIGH_WATER = 256 * 1024
@@ -34,7 +35,10 @@ class Pumped(Protocol):
 
 
 class Writer:
-    """``sock`` must not block. ``broken`` is told, once, what it raised; it must close() then."""
+    """``sock`` must not block. ``broken`` is told, once, what it raised; it must close() then.
+
+    ``thread`` is the native one whose loop it lives in.
+    """
 
     def __init__(self, sock: socket, session: Session, broken: Callable[[OSError], None]) -> None:
         self._socket = sock
@@ -48,6 +52,7 @@ class Writer:
         self._waiting: deque[Pumped] = deque()  # streams with bytes to send, while the kernel takes no more
         self._gathering: list[Pumped] = []
         self._loop = gevent.get_hub().loop
+        self.thread = native_thread()
 
     def send(self, stream: Pumped, data: bytes | memoryview) -> int:
         """Frame what window and kernel take; returns how much. It is pumped when there is room again."""
