@@ -63,6 +63,7 @@ class Link:
         self._session = Session(dialled=dialled)
         self._streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
         self._parting = False  # one side has said that it goes
+        self._closing: str | None = None  # why, if it is this one
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
         self.writer = Writer(sock, self._session, self._break)
@@ -184,7 +185,7 @@ class Link:
         if not data:
             if not self._parting:
                 raise LinkClosed("it ended without a word")
-            self._end(f"the link to {self.peer} was closed by it")
+            self._end(self._closing or f"the link to {self.peer} was closed by it")
         self.activity += 1
         for event in self._session.receive(data):
             _HANDLERS[type(event)](self, event)
@@ -263,21 +264,24 @@ class Link:
 
     # ---- ending ----------------------------------------------------------------------------------------
 
-    def close(self, linger: float = 1.0) -> None:
+    def close(self, linger: float = 1.0, reason: str | None = None) -> None:
         """End it in order: what is queued is sent, within ``linger`` seconds, and the peer told.
+
+        ``reason`` is what the streams that are left are told.
 
         Our direction is shut first and the rest read, because closing a socket with unread bytes would
         destroy what the peer has not read yet.
         """
         if self.ended is None:
             self._parting = True
+            self._closing = reason or f"the link to {self.peer} was closed here"
             self._session.go_away()
             self.writer.finish(linger)
             with contextlib.suppress(OSError):
                 self._socket.shutdown(SHUT_WR)
             if self._started:
                 self._over.wait(linger)
-            self._end(f"the link to {self.peer} was closed here")
+            self._end(self._closing)
 
     def _break(self, error: OSError) -> None:
         text = str(error) if isinstance(error, LinkError) else error.strerror or str(error)

@@ -177,6 +177,15 @@ def test_close_ends_direct_connections(strac, name):
     assert stream.closed
 
 
+def test_a_stream_of_a_closed_client_says_so(cluster, name):
+    with cluster.client() as strac:
+        strac.create(name, echo)
+        stream = strac.connect(name)
+        exchange(stream)
+    with pytest.raises(stractory.ActorLost, match="this client was closed"):
+        stream.recv(1)
+
+
 # ---- other threads ---------------------------------------------------------------------------------------
 
 
