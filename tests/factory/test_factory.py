@@ -537,7 +537,7 @@ def test_background_event_comes_between_calls(cluster, strac, name):
         assert exchange(stream) == b"hello"
         strac.destroy(name)
         assert closed.wait(20)
-    assert (told[0][0], told[0][2]) == (name, True)
+    assert (told[0][0], told[0][2]) == (name, False)
 
 
 def test_background_errors_are_the_same(cluster, name):

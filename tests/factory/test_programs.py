@@ -96,7 +96,7 @@ def test_a_prompt(cluster, strac, name):
         prompt.type(f"strac.create({name + '.mine'!r}, lambda options: lambda stream, address: None).state")
         prompt.wait_for("'running'")
         strac.destroy(name)
-        prompt.wait_for(f"over: {name} True")
+        prompt.wait_for(f"over: {name} False")
 
 
 RACE = """
