@@ -51,6 +51,8 @@ _RESET_AT_CLOSE = pack("ii", 1, 0)  # struct linger: on, for no time
 
 def plain(error: OSError) -> str:
     """What the operating system says, without what libraries add to it."""
+    if isinstance(error, stdlib_socket.gaierror):  # its numbers are not errno's
+        return error.strerror or str(error)
     return os.strerror(error.errno) if error.errno else str(error)
 
 
