@@ -28,9 +28,7 @@ class Home:
         if self._process is None:
             self._process, self._hub = os.getpid(), hub
             if KeyboardInterrupt not in hub.NOT_ERROR and not monkey.is_module_patched("socket"):
-                hub.NOT_ERROR += (
-                    KeyboardInterrupt,
-                )  # it is raised in the call that waits: no need to print it
+                hub.NOT_ERROR += (KeyboardInterrupt,)  # not to be printed: the call that waits raises it
         check_process(self._process)
         if self._hub is not hub:
             raise RuntimeError(

@@ -17,14 +17,14 @@ CALL_WEIGHT = 4 * 1024
 
 
 class Allowance:
-    """``consumed`` tells the other side that it may send so many bytes more."""
+    """``consumed`` tells the other side that it may send so many bytes more; ``owed`` are held up."""
 
-    __slots__ = ("_consumed", "_owed", "_weight")
+    __slots__ = ("_consumed", "_weight", "owed")
 
     def __init__(self, consumed: Callable[[int], None]) -> None:
         self._consumed = consumed
         self._weight = 0  # of the calls that came and are not done
-        self._owed = 0  # bytes that came and were not yet said to be consumed
+        self.owed = 0  # bytes that came and were not yet said to be consumed
 
     def arrived(self, size: int, *, awaited: bool) -> None:
         """Bytes came. ``awaited``: an answer must be let through, or those calls may never be done.
@@ -36,7 +36,7 @@ class Allowance:
             return
         if self._weight > RUNNING_BOUND:
             raise ProtocolError(f"more calls at once than {RUNNING_BOUND} bytes can hold")
-        self._owed += size
+        self.owed += size
         if awaited:
             self.pay()
 
@@ -47,11 +47,11 @@ class Allowance:
     def done(self, weight: int) -> None:
         """It is done."""
         self._weight -= weight
-        if self._owed and self._weight <= RUNNING_LIMIT:
+        if self.owed and self._weight <= RUNNING_LIMIT:
             self.pay()
 
     def pay(self) -> None:
         """Let through what was held up."""
-        owed, self._owed = self._owed, 0
+        owed, self.owed = self.owed, 0
         if owed:
             self._consumed(owed)

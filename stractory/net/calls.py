@@ -147,7 +147,8 @@ class Calls:
         self._last_id += 1
         id = self._last_id
         self._waiting[id] = answer
-        self._allowance.pay()
+        if self._allowance.owed:
+            self._allowance.pay()
         try:
             self._write(Call(id, target, args, kwargs, timeout), timeout)  # type: ignore[arg-type]
         except BaseException as error:
@@ -211,7 +212,7 @@ class Calls:
     def _called(self, call: Call) -> None:
         # A number that was never given ends the connection.
         function = self._find(call.target) if isinstance(call.target, int) else None
-        self._serve().take(call, function, self._weight)
+        (self._server or self._serve()).take(call, function, self._weight)
 
     def _returned(self, result: Result) -> None:
         if (answer := self._waiting.pop(result.id, None)) is not None:

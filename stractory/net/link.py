@@ -25,6 +25,7 @@ from stractory.errors import (
     StractoryError,
     StreamReset,
 )
+from stractory.net import sockets
 from stractory.net.outgoing import Outgoing
 from stractory.net.stream import Stream
 from stractory.net.writer import Writer
@@ -57,8 +58,7 @@ class Link:
         self.activity = 0  # grows with every read
         self.ended: str | None = None
         self.failure: Exception | None = None  # what broke it, if it did not end in order
-        sock.settimeout(0.0)
-        self._socket = sock
+        self._socket = sockets.unwrapped(sock)
         self._serve = serve
         self._session = Session(dialled=dialled)
         self._streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
@@ -66,11 +66,11 @@ class Link:
         self._closing: str | None = None  # why, if it is this one
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
-        self.writer = Writer(sock, self._session, self._break)
+        self.writer = Writer(self._socket, self._session, self._break)
         self._loop = gevent.get_hub().loop
         self._over = Event()
         self._started = False
-        self._reading = self._loop.io(sock.fileno(), READ)
+        self._reading = self._loop.io(self._socket.fileno(), READ)
 
     def __repr__(self) -> str:
         return f"<Link to {self.peer}, {self.ended or f'{len(self._streams)} streams'}>"
@@ -114,10 +114,6 @@ class Link:
         if stream.id in self._streams:
             self._streams[stream.id] = stream
 
-    def flush(self) -> None:
-        """Send what is queued now, as far as the kernel takes it, and not at the end of this turn."""
-        self.writer.flush()
-
     def consumed(self, stream_id: int, size: int) -> None:
         self._session.consume(stream_id, size)
         if self._session.output_size:
@@ -138,7 +134,7 @@ class Link:
         else:
             self._session.finish(stream_id)
         self._acknowledged.set()  # one less that is not acknowledged, perhaps
-        self.flush()
+        self.writer.flush()
 
     def drop(self, stream_id: int, abort: bool) -> None:
         """A stream was collected that nobody closed. It may be called from any thread, at any moment."""
@@ -166,33 +162,33 @@ class Link:
             self._end(f"the link to {self.peer} is no longer read")
 
     def _read(self) -> None:
-        self.writer.hold()
+        self.writer.armed = True  # the flush at the end here
         try:
             data = self._socket.recv(READ_SIZE)
-            self._received(data)
+            if not data:
+                self._read_end()
+            self.activity += 1
+            for event in self._session.receive(data):
+                _HANDLERS[type(event)](self, event)
+                if self.ended is not None:
+                    return
+            if self._session.output_size > OUTPUT_LIMIT:
+                raise ProtocolError("it asks for answers and does not read them")
         except BlockingIOError:
             pass
         except OSError as error:  # LinkError is one
-            self.flush()  # the go-away that tells a peer what it did wrong
+            self.writer.flush()  # the go-away that tells a peer what it did wrong
             self._break(error)
         except BaseException:
             self._end(f"the link to {self.peer} is no longer read")
             raise
         finally:
-            self.flush()
+            self.writer.flush()
 
-    def _received(self, data: bytes) -> None:
-        if not data:
-            if not self._parting:
-                raise LinkClosed("it ended without a word")
-            self._end(self._closing or f"the link to {self.peer} was closed by it")
-        self.activity += 1
-        for event in self._session.receive(data):
-            _HANDLERS[type(event)](self, event)
-            if self.ended is not None:
-                return
-        if self._session.output_size > OUTPUT_LIMIT:
-            raise ProtocolError("it asks for answers and does not read them")
+    def _read_end(self) -> None:
+        if not self._parting:
+            raise LinkClosed("it ended without a word")
+        self._end(self._closing or f"the link to {self.peer} was closed by it")
 
     def _stream_opened(self, event: events.StreamOpened) -> None:
         if self._serve is None:
@@ -202,8 +198,10 @@ class Link:
 
     def _data_received(self, event: events.DataReceived) -> None:
         stream_id, data = event
-        if stream := self._find(stream_id):
-            stream.receive(data)
+        found = self._streams.get(stream_id)
+        stream = found() if type(found) is ref else found
+        if stream is not None:
+            stream.receive(data)  # type: ignore[union-attr]  # mypy does not narrow it by type()
         elif stream_id in self._dialling:
             self._dial_received(stream_id, data)
         else:

@@ -31,7 +31,6 @@ Methods = Mapping[str, Callable[..., Any]]
 
 
 NO_METHODS: Methods = MappingProxyType({})
-NO_TURNS: AbstractContextManager[None] = nullcontext()
 
 
 def log_failure(what: str, error: BaseException) -> None:
@@ -62,12 +61,12 @@ class Serving:
     ) -> None:
         self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
-        self.turns = turns or NO_TURNS
+        self.turns = turns
         self.within = within
         self.failed = failed
         self.ended = ended
 
-    def find(self, name: str, label: str) -> Callable[..., Any]:
+    def find(self, name: Any, label: str) -> Callable[..., Any]:
         """The method of that name. Raises UnknownMethod."""
         if name in self.methods and not name.startswith("_"):
             return self.methods[name]
@@ -80,7 +79,7 @@ class Serving:
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
             try:
-                with self.turns:
+                with self.turns or nullcontext():
                     value = method(*args, **kwargs)
             except (Exception, gevent.GreenletExit):
                 raise
@@ -96,7 +95,7 @@ class Serving:
 
     def next(self, items: Iterator[Any]) -> Any:
         """The next item, made in its turn; NO_MORE at the end."""
-        with self.turns:
+        with self.turns or nullcontext():
             return next(items, NO_MORE)
 
 
@@ -146,20 +145,17 @@ class Server:
 
     def _run(self, piece: _Piece) -> None:
         call, function, came, weight = piece
-        try:
-            self._run_call(call, function, came)
-        finally:
-            self._allowance.done(weight)
-
-    def _run_call(self, call: Call, function: Callable[..., Any] | None, came: float) -> None:
         until = None if call.timeout is None else came + call.timeout
         deadline.set(until)
+        serving = self._serving
         try:
             if function is not None:
                 value = self._run_function(function, call)
+            elif serving.turns is None:
+                value = serving.find(call.target, self._label)(*call.args, **call.kwargs)
             else:
-                method = self._serving.find(str(call.target), self._label)
-                with self._serving.turns:
+                method = serving.find(call.target, self._label)
+                with serving.turns:
                     if until is not None and monotonic() > until:
                         return  # its caller has given up while it waited for its turn
                     value = method(*call.args, **call.kwargs)
@@ -171,6 +167,8 @@ class Server:
             raise
         except BaseException as error:  # sys.exit() in a method must not end the process
             self._answer_failure(call, error)
+        finally:
+            self._allowance.done(weight)
 
     def _run_function(self, function: Callable[..., Any], call: Call) -> Any:
         if call.id is not None and isinstance(function, Callback):  # passed on to us by a third process

@@ -7,8 +7,9 @@ import os
 import socket as stdlib_socket
 from collections.abc import Callable, Iterator
 from struct import pack
+from typing import Any
 
-from gevent import socket
+from gevent import monkey, socket
 
 from stractory.errors import UnreachableError
 from stractory.net.address import Address
@@ -44,6 +45,16 @@ def connect(address: Address) -> socket.socket:
     sock.settimeout(None)
     tune(sock)
     return sock
+
+
+_Plain = monkey.get_original("socket", "SocketType")
+
+
+def unwrapped(sock: socket.socket) -> Any:
+    """The connection as a socket of the system's, which never waits; ``sock`` is of no use after that."""
+    plain = _Plain(fileno=sock.detach())
+    plain.setblocking(False)
+    return plain
 
 
 _RESET_AT_CLOSE = pack("ii", 1, 0)  # struct linger: on, for no time

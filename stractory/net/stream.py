@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from stractory.net.link import Link
 
 
+USED_STEP = 16 * 1024
+"""Bytes that a receiver has used before the link is told; far less than the window at which it cares."""
+
+
 class Stream(Outgoing):
     """A blocking, bidirectional byte stream over a link. It behaves like a connected socket.
 
@@ -47,6 +51,7 @@ class Stream(Outgoing):
         "_readers",
         "_receiver",
         "_told",
+        "_used",
     )
 
     def __init__(
@@ -59,6 +64,7 @@ class Stream(Outgoing):
         self._offset = 0  # how much of the first chunk was read
         self._readers: tuple[Answer, ...] = ()  # by which those wait who read
         self._receiver: Receiver | None = None
+        self._used = 0  # by the receiver, and not told to the link
         self._told = False  # the receiver, of the end
         self._finished = False  # the peer sent its FIN
         self._close_asked = False
@@ -131,7 +137,10 @@ class Stream(Outgoing):
 
     def consumed(self, size: int) -> None:
         """A receiver has used so many bytes: the peer may send as many again."""
-        self._link.consumed(self.id, size)
+        self._used += size
+        if self._used >= USED_STEP:
+            self._link.consumed(self.id, self._used)
+            self._used = 0
 
     # ---- opening and ending ------------------------------------------------------------------------
 
@@ -168,7 +177,7 @@ class Stream(Outgoing):
             self._wait_sent()
             self._shut = True
             self._link.finish(self.id)
-            self._link.flush()
+            self._writer.flush()
 
     def close(self) -> None:
         """Close it, as a socket: what was sent arrives; what the peer still sends is refused.

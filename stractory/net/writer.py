@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
-from gevent.socket import socket
 
 from stractory.errors import LinkClosed
 from stractory.net.threads import native_thread
@@ -37,14 +36,14 @@ class Pumped(Protocol):
 class Writer:
     """``sock`` must not block. ``broken`` is told, once, what it raised; it must close() then.
 
-    ``thread`` is the native one whose loop it lives in.
+    ``armed``: a flush follows by itself. ``thread`` is the native one whose loop it lives in.
     """
 
-    def __init__(self, sock: socket, session: Session, broken: Callable[[OSError], None]) -> None:
+    def __init__(self, sock: Any, session: Session, broken: Callable[[OSError], None]) -> None:
         self._socket = sock
         self._session = session
         self._broken = broken
-        self._armed = False
+        self.armed = False
         self._closed = False
         self._rest: bytes | memoryview = b""  # what the kernel did not take
         self._draining: Any = None  # the watcher of the socket, while there is a rest
@@ -63,7 +62,7 @@ class Writer:
             size = session.send(stream.id, data)
         except LinkClosed:
             return 0  # the peer has reset it, in a frame whose event is still to come
-        if not self._armed:
+        if not self.armed:
             self.flush_soon()
         return size
 
@@ -78,27 +77,23 @@ class Writer:
     def gather_soon(self, stream: Pumped) -> None:
         """Have the stream push what it has queued before the next flush, at the end of this turn."""
         self._gathering.append(stream)
-        if not self._armed:
+        if not self.armed:
             self.flush_soon()
-
-    def hold(self) -> None:
-        """A flush follows: flush_soon() need not see to it."""
-        self._armed = True
 
     def flush_soon(self) -> None:
         """Send what is queued at the end of this turn of the loop."""
-        if not self._armed:
-            self._armed = True
+        if not self.armed:
+            self.armed = True
             self._loop.run_callback(self.flush)
 
     def flush(self) -> None:
         """Send what is queued as far as the kernel takes it now; the loop sends the rest."""
-        self._armed = True  # what is gathered leaves with this flush
+        self.armed = True  # what is gathered leaves with this flush
         while self._gathering:
             gathering, self._gathering = self._gathering, []
             for stream in gathering:
                 stream.gather()
-        self._armed = False
+        self.armed = False
         if self._session.output_size and self._draining is None and not self._closed:
             self._rest = self._send(b"".join(self._session.output()))
             if self._rest and not self._closed:

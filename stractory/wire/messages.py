@@ -109,48 +109,63 @@ def to_value(message: Message) -> tuple[Any, ...]:
 
 def from_value(value: Any) -> Message:
     """The message that an unpacked array stands for. Raises ProtocolError."""
-    if type(value) is list and value and type(value[0]) is int and 0 <= value[0] < len(KINDS):
-        kind, *fields = value
-        try:
-            if _CHECKS[kind](*fields):
-                return KINDS[kind](*fields)
-        except TypeError:  # another number of fields
-            pass
+    try:
+        if type(value) is list and type(value[0]) is int:
+            return _READERS[value[0]](*value)
+    except (IndexError, KeyError, TypeError):  # empty, of no type that there is, another number of fields
+        pass
     raise ProtocolError("malformed rpc message")
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+def _check(good: bool) -> None:
+    if not good:
+        raise TypeError
 
 
-def _is_named(value: Any) -> bool:
-    return type(value) is dict and all(type(key) is str for key in value)
-
-
-def _is_timeout(value: Any) -> bool:
-    return value is None or (type(value) in (float, int) and value >= 0)  # NaN is not
-
-
-def _is_call(id: Any, target: Any, args: Any, kwargs: Any, timeout: Any) -> bool:
-    return (
-        (id is None or _is_count(id))
-        and (type(target) is str or _is_count(target))
+def _read_call(_: int, id: Any, target: Any, args: Any, kwargs: Any, timeout: Any) -> Call:
+    _check(
+        (id is None or (type(id) is int and id >= 0))
+        and (type(target) is str or (type(target) is int and target >= 0))
         and type(args) is list
-        and (kwargs == {} or _is_named(kwargs))
-        and _is_timeout(timeout)
+        and type(kwargs) is dict
+        and (not kwargs or _are_names(kwargs))
+        and (timeout is None or (type(timeout) in (float, int) and timeout >= 0))  # NaN is not
     )
+    return Call(id, target, args, kwargs, timeout)
 
 
-_CHECKS: tuple[Callable[..., bool], ...] = (
-    _is_call,
-    lambda id, value: _is_count(id),
-    lambda id, code, message, details: (
-        _is_count(id) and type(code) is str and type(message) is str and _is_named(details)
-    ),
-    lambda id: _is_count(id),
-    lambda id, value: _is_count(id),
-    lambda id: _is_count(id),
-    lambda id, count: _is_count(id) and _is_count(count),
-    lambda id: _is_count(id),
-    lambda function, count: _is_count(function) and _is_count(count),
-)
+def _read_result(_: int, id: Any, value: Any) -> Result:
+    _check(type(id) is int and id >= 0)
+    return Result(id, value)
+
+
+def _read_failure(_: int, id: Any, code: Any, message: Any, details: Any) -> Failure:
+    _check(type(id) is int and id >= 0 and type(code) is str and type(message) is str)
+    _check(type(details) is dict and _are_names(details))
+    return Failure(id, code, message, details)
+
+
+def _read_item(_: int, id: Any, value: Any) -> Item:
+    _check(type(id) is int and id >= 0)
+    return Item(id, value)
+
+
+def _are_names(mapping: dict[Any, Any]) -> bool:
+    return all(type(key) is str for key in mapping)
+
+
+def _of_counts(kind: Callable[..., Message]) -> Callable[..., Message]:
+    def read(_: int, *counts: Any) -> Message:
+        _check(all(type(count) is int and count >= 0 for count in counts))
+        return kind(*counts)
+
+    return read
+
+
+_READERS: dict[int, Callable[..., Message]] = {
+    _TYPES[Call]: _read_call,
+    _TYPES[Result]: _read_result,
+    _TYPES[Failure]: _read_failure,
+    _TYPES[Item]: _read_item,
+    **{_TYPES[kind]: _of_counts(kind) for kind in (Opened, Ended, More, Cancel, Release)},
+}

@@ -164,7 +164,9 @@ class Session:
             data = memoryview(data)[:size]
         if size:
             stream.send_window -= size
-            self._write(DATA, 0, stream_id, size, bytes(data))
+            self._output.append(HEADER.pack(VERSION, DATA, 0, stream_id, size))
+            self._output.append(bytes(data))
+            self.output_size += HEADER.size + size
         return size
 
     def consume(self, stream_id: int, size: int) -> None:

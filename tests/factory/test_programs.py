@@ -62,7 +62,7 @@ INTERRUPTED = """
     with stractory.client(sys.argv[1]) as strac:
         try:
             strac.list()
-            gevent.get_hub().loop.run_callback(os.kill, os.getpid(), signal.SIGINT)  # while the next call waits
+            gevent.get_hub().loop.run_callback(os.kill, os.getpid(), signal.SIGINT)  # while it waits
             strac.wait("nobody makes it")
         except KeyboardInterrupt:
             print("interrupted")
