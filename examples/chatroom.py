@@ -4,6 +4,7 @@ In one terminal   python examples/chatroom.py listen ROOM
 in others         python examples/chatroom.py talk ROOM NAME     and type; Ctrl-D leaves
 """
 
+import argparse
 import sys
 import threading
 from contextlib import suppress
@@ -86,15 +87,20 @@ def talk(strac, name, me):
 
 
 def main():
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    uses = usage.add_subparsers(dest="use", required=True)
+    uses.add_parser("listen").add_argument("room")
+    talking = uses.add_parser("talk")
+    talking.add_argument("room")
+    talking.add_argument("name")
+    given = usage.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
+    sys.stdin.reconfigure(errors="replace")  # whatever is typed
     with stractory.client(background=True) as strac:  # callbacks come while this thread waits for a line
-        match sys.argv[1:]:
-            case ["listen", room]:
-                listen(strac, room)
-            case ["talk", room, name]:
-                talk(strac, room, name)
-            case _:
-                sys.exit(__doc__)
+        if given.use == "listen":
+            listen(strac, given.room)
+        else:
+            talk(strac, given.room, given.name)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 scripts/demo runs it. Everything listens on free loopback ports, with a key of its own in a temporary folder.
 """
 
+import argparse
 import os
 import signal
 import socket
@@ -132,6 +133,7 @@ def end_on_signals():
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     import stractory
 
     sys.stdout.reconfigure(line_buffering=True)  # in order with what the other processes print

@@ -5,6 +5,7 @@ In several terminals   python examples/drawing.py BOARD
 and type   line 0 0 30 8   or   dot 15 2   or   clear   ; Ctrl-D leaves, the drawing stays.
 """
 
+import argparse
 import sys
 
 import stractory
@@ -90,13 +91,13 @@ def draw(strac, name):
 
 
 def main():
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("board")
+    board = usage.parse_args().board
     sys.stdout.reconfigure(line_buffering=True)
-    match sys.argv[1:]:
-        case [name]:
-            with stractory.client(background=True) as strac:  # it hears while this thread waits for a line
-                draw(strac, name)
-        case _:
-            sys.exit(__doc__)
+    sys.stdin.reconfigure(errors="replace")  # whatever is typed
+    with stractory.client(background=True) as strac:  # it hears while this thread waits for a line
+        draw(strac, board)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """An echo actor, created and used. The registry is $STRACTORY_REGISTRY, by default 127.0.0.1:9000."""
 
+import argparse
 import sys
 
 import stractory
@@ -14,6 +15,7 @@ def echo(options):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with stractory.client() as strac:
         strac.create("mr-echo", echo, if_exists="get")
         stream = strac.get("mr-echo")

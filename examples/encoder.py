@@ -6,6 +6,7 @@ in another          arecord -t raw -f S16_LE -r 8000 | python examples/encoder.p
 It is ffmpeg or sox where there is one (apt-get install ffmpeg), else gzip; a last word chooses: listen gzip
 """
 
+import argparse
 import shutil
 import sys
 import threading
@@ -43,15 +44,15 @@ def discard(encoder):
 
 def main():
     uses = {"listen": listen, "play": play}
-    found = [name for name in ENCODERS if shutil.which(name)]
-    match [*sys.argv[1:], *found]:
-        case [use, program, *_] if use in uses and program in ENCODERS:
-            definition = stractory.spawn("sh", ["-c", ENCODERS[program]])
-        case _:
-            sys.exit(__doc__)
+    found = next((name for name in ENCODERS if shutil.which(name)), "gzip")
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("use", choices=uses)
+    usage.add_argument("program", choices=ENCODERS, nargs="?", default=found)
+    given = usage.parse_args()
+    definition = stractory.spawn("sh", ["-c", ENCODERS[given.program]])
     with stractory.client(background=True) as strac:
-        strac.create(f"encoder.{program}", definition, if_exists="get")
-        uses[use](strac.get(f"encoder.{program}"))
+        strac.create(f"encoder.{given.program}", definition, if_exists="get")
+        uses[given.use](strac.get(f"encoder.{given.program}"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Counts lines for anyone: each line sent is answered with its number, over all clients. Try it with nc."""
 
+import argparse
 import itertools
 import sys
 
@@ -18,6 +19,7 @@ def line_counter(options):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with stractory.client() as strac:
         strac.create("line-counter", line_counter, public=True, if_exists="get")
         host, port = strac.endpoint("line-counter").removeprefix("tcp://").split(":")

@@ -6,6 +6,7 @@ python examples/multicast.py cat       with one child process, whose input and o
 and type in any of them; Ctrl-D leaves.
 """
 
+import argparse
 import sys
 import threading
 from contextlib import suppress
@@ -49,20 +50,19 @@ def cat(strac):
 
 def show(stream):
     with suppress(OSError):  # it ends with the connection
-        for line in stream.makefile():
+        for line in stream.makefile(encoding="utf-8", errors="replace"):
             print(line, end="")
 
 
 def main():
-    sys.stdout.reconfigure(line_buffering=True)
+    uses = {"events": events, "cat": cat}
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("use", choices=uses)
+    use = usage.parse_args().use
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    sys.stdin.reconfigure(errors="replace")  # whatever is typed
     with stractory.client(background=True) as strac:  # it hears while this thread waits for a line
-        match sys.argv[1:]:
-            case ["events"]:
-                events(strac)
-            case ["cat"]:
-                cat(strac)
-            case _:
-                sys.exit(__doc__)
+        uses[use](strac)
 
 
 if __name__ == "__main__":

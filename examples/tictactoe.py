@@ -5,6 +5,7 @@ In two terminals   python examples/tictactoe.py GAME
 and type the number of a square when it is your turn. One round follows another; Ctrl-D leaves, and loses.
 """
 
+import argparse
 import sys
 from contextlib import suppress
 
@@ -82,13 +83,13 @@ def play(strac, name):
 
 
 def main():
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("game")
+    game = usage.parse_args().game
     sys.stdout.reconfigure(line_buffering=True)
-    match sys.argv[1:]:
-        case [name]:
-            with stractory.client(background=True) as strac:  # it hears while this thread waits for a line
-                play(strac, name)
-        case _:
-            sys.exit(__doc__)
+    sys.stdin.reconfigure(errors="replace")  # whatever is typed
+    with stractory.client(background=True) as strac:  # it hears while this thread waits for a line
+        play(strac, game)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 python examples/transformer.py beep steam "a queue"
 """
 
+import argparse
 import re
 import sys
 
@@ -27,11 +28,14 @@ class Transformer:
 
 
 def main():
+    usage = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("text", nargs="*", default=["beep"])
+    texts = usage.parse_args().text
     definition = stractory.rpc(transformer, options={"replacement": "oo"}, client="transformer")
     with stractory.client() as strac:
         strac.create("transformer", definition, if_exists="get")
         transform = strac.get("transformer")
-        for text in sys.argv[1:] or ["beep"]:
+        for text in texts:
             print(text, "->", transform(text))
 
 

@@ -1,5 +1,6 @@
 """A WSGI application as an actor, on a public port of its own: curl gets the page, browsers too."""
 
+import argparse
 import sys
 
 import stractory
@@ -22,6 +23,7 @@ def web_page(options):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with stractory.client() as strac:
         page = stractory.stream(web_page, options={"title": "Hello from an actor"})
         strac.create("web-page", page, public=True, if_exists="get")

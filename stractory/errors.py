@@ -28,6 +28,7 @@
      +-- LinkError                     (ConnectionError)  a connection broke
      |    +-- LinkClosed                                  the link under a stream or call ended
      |    +-- StreamReset              (ConnectionResetError)  the other side gave the stream up
+     |    |    +-- ActorEnded                             because the actor has ended in order
      |    +-- SlowConsumer                                the other side did not take what was sent
      |    +-- ProtocolError                               the other side broke the wire format
      |    +-- VersionMismatch                             it speaks another version of it
@@ -50,6 +51,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 __all__ = [
+    "ActorEnded",
     "ActorError",
     "ActorExists",
     "ActorExited",
@@ -220,6 +222,10 @@ class LinkClosed(LinkError):
 
 class StreamReset(LinkError, ConnectionResetError):
     """The other side gave the stream up."""
+
+
+class ActorEnded(StreamReset):
+    """The actor has ended in order: it was destroyed or replaced, or its worker was shut down."""
 
 
 class SlowConsumer(LinkError):

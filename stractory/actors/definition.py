@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from stractory.actors.code import ship
+from stractory.actors.parameters import check_takes_two
 from stractory.errors import ActorNotShippable
 from stractory.wire.codec import MESSAGE_LIMIT, pack
 from stractory.wire.shipping import Code, Definition
@@ -37,6 +38,8 @@ class ActorDefinition:
         self.init = init
         self.options = dict(check_mapping({} if options is None else options))
         self.client = client
+        if callable(client):
+            check_takes_two(client, "the client wrapper of an actor is a function(connection, options)")
 
     def __repr__(self) -> str:
         return f"<{self.kind} actor of {getattr(self.init, '__qualname__', self.init)}>"

@@ -13,6 +13,7 @@ from stractory.net.carrier import Carrier, over_socket
 from stractory.net.sockets import SocketStream
 from stractory.net.threads import threads
 from stractory.wire.occasions import Format, JsonLines, Msgpack
+from stractory.wire.session import ENDED
 
 
 class EventemitterServer:
@@ -34,7 +35,7 @@ class EventemitterServer:
         try:
             self._handler(Emitter(carrier, format, self._owner.run))
         except BaseException:
-            carrier.abort()
+            carrier.abort(ENDED if self._owner.ended else 0)
             raise
 
     def destroy(self) -> None:

@@ -7,6 +7,7 @@ or the name of one that was registered by :func:`stractory.wrapper`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -77,11 +78,16 @@ def spawn(
     There is no shell: ``spawn("sh", ["-c", "..."])`` asks for one. ``cmd``, ``args``, ``cwd`` and ``env``
     are the actor's options, so ``create(..., options={"args": [...]})`` replaces them. ``env`` is the whole
     environment, by default the worker's. The child ends with the actor, and the actor with it.
+
+    All clients share the child's input, which none of them ends: it does not see its end before the actor
+    is destroyed, and then it is ended too. A command that gives its output only at the end of its input, as
+    ``gzip`` does, needs a shell that gives it a part at a time: ``while head -c 16000 | gzip; do :; done``.
     """
     if not isinstance(cmd, str) or not cmd or isinstance(args, (str, bytes)):
         raise TypeError("spawn takes a command and a list of its arguments: spawn('ls', ['-l'])")
     if _SHELL.search(cmd):
-        raise ValueError(f"{cmd!r} is for a shell, and there is none: spawn('ls', ['-l'])")
+        asked = f'spawn("sh", ["-c", {json.dumps(cmd, ensure_ascii=False)}])'
+        raise ValueError(f"{cmd!r} is for a shell, and there is none: spawn('ls', ['-l']), or {asked}")
     options = {
         "cmd": cmd,
         "args": [str(word) for word in args],

@@ -19,6 +19,10 @@ class Owner(Protocol):
     def name(self) -> str: ...
 
     @property
+    def ended(self) -> bool:
+        """Whether it has begun to end."""
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What the factory of its kind was told, beside options."""
 

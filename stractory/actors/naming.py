@@ -9,7 +9,7 @@ from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from stractory.actors.references import Names, closure_of, globals_of
-from stractory.actors.refusals import refusal
+from stractory.actors.refusals import refusal, remedy
 
 Failure = Callable[[Any], str]
 """Why a thing cannot travel, to go on after "variable 'x' "; empty if it can."""
@@ -29,7 +29,7 @@ def explain(function: Any, what: str, failure: Failure) -> str:
     for part in _bad_parts(function, {id(function): function}, failure) or ():
         path, owner = (part.label, f" ({part.where})") if part.where else (path + part.label, owner)
         thing = part.thing
-    return f"variable {path!r}{owner} {failure(thing)}; make it inside {what}"
+    return f"variable {path!r}{owner} {failure(thing)}; {remedy(type(thing), what)}"
 
 
 def _bad_parts(whole: Any, seen: dict[int, Any], failure: Failure) -> list[_Part] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CLIENT = "a stractory client"
+
 # By the full name of the type or a base of it. dill would silently copy some of
 # them (locks, files); others would fail at an attribute nobody has heard of. The first in a type's method
 # resolution order counts: a StringIO is no open file.
@@ -27,6 +29,10 @@ _REFUSED = {
         "a thread": "threading.Thread _thread._ThreadHandle",
         "a TLS context": "ssl.SSLContext _ssl._SSLContext",
         "a traceback": "builtins.traceback",
+        CLIENT: "stractory.clients.client.Client stractory.clients.background.BackgroundClient",
+        "a connection to an actor": "stractory.net.stream.Stream stractory.actors.rpc.RpcClient "
+        "stractory.actors.emitter.Emitter stractory.actors.spawn.SpawnClient "
+        "stractory.clients.background.StandIn",
         "a view of memory": "builtins.memoryview",
         "an event": "threading.Event",
         "an open file": "_io._IOBase",
@@ -36,6 +42,13 @@ _REFUSED = {
     for name in names.split()
 }
 _REFUSED_PACKAGES = {"gevent": "a gevent object", "greenlet": "a green thread", "zmq": "a ZeroMQ object"}
+
+
+def remedy(kind: type, what: str) -> str:
+    """What to do instead in ``what``, "init" or "client"."""
+    if what == "init" and refusal(kind).startswith(CLIENT):
+        return "use context.client, of init(options, context)"
+    return f"make it inside {what}"
 
 
 def refusal(kind: type) -> str:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stractory.actors.hooks import HOOKS, call_hook
 from stractory.actors.kinds import Closable, Owner
-from stractory.net.answers import DEFAULT_TIMEOUT, Items
+from stractory.net.answers import DEFAULT_TIMEOUT, Future, Items
 from stractory.net.calls import Calls
 from stractory.net.carrier import Carrier
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
 from stractory.net.turns import Turns
-
-if TYPE_CHECKING:
-    from gevent.event import AsyncResult
 
 
 class RpcServer:
@@ -31,6 +28,7 @@ class RpcServer:
             functions=True,
             turns=Turns(concurrency) if concurrency else None,
             within=owner.run,
+            ended=lambda: owner.ended,
         )
 
     def connect(self, stream: Carrier, address: Any) -> None:
@@ -87,7 +85,7 @@ class RemoteMethod:
         """What it returns; an iterator where it is a generator.
 
         Raises RemoteError for what it raised, with type and remote traceback, UnknownMethod, CallTimeout,
-        TypeError for arguments that cannot travel, and a ConnectionError when the actor (StreamReset) or
+        TypeError for arguments that cannot travel, and a ConnectionError when the actor (ActorEnded) or
         its worker (ActorLost) went.
         """
         timeout = DEFAULT_TIMEOUT if self._timeout is None else self._timeout
@@ -100,8 +98,11 @@ class RemoteMethod:
         """Run it and do not wait; neither a result nor an error comes back."""
         self._calls.post(self._name, args, kwargs)
 
-    def future(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
-        """Run it and do not wait; the AsyncResult will have what it returns."""
+    def future(self, *args: Any, **kwargs: Any) -> Future:
+        """Run it and do not wait; the Future will have what it returns.
+
+        Its ``get(timeout=)`` raises what this raised, and CallTimeout.
+        """
         return self._calls.future(self._name, args, kwargs)
 
 

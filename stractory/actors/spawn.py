@@ -23,6 +23,7 @@ from stractory.net.socketlike import CHUNK, SocketLike
 from stractory.net.sockets import SocketStream
 from stractory.net.stream import Stream
 from stractory.wire.codec import ValueReader, pack
+from stractory.wire.session import ENDED
 
 EARLY_LIMIT = 64 * 1024
 """Bytes of output kept for the first client; of more, the last."""
@@ -67,7 +68,7 @@ class SpawnServer:
     def destroy(self) -> None:
         self._child.end()
         for client in self._clients:
-            client.abort()
+            client.end()
 
     def _drain(self) -> None:
         """Wait for the last of its output. What it left behind may keep that open without a word."""
@@ -161,8 +162,8 @@ class _Client:
         self.gone = True
         self._left(self)
 
-    def abort(self) -> None:
-        self._carrier.abort()
+    def end(self) -> None:
+        self._carrier.abort(ENDED)
 
 
 class SpawnClient(SocketLike):

@@ -12,12 +12,12 @@ import gevent
 
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
+from stractory.actors.parameters import check_takes_two
 from stractory.errors import LinkError
+from stractory.wire.session import ENDED
 
 log = logging.getLogger(__name__)
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_ANY_NUMBER = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _RULE = "init of a stream actor returns a handler(stream, address)"
 
 _BROKEN = frozenset({errno.EBADF, errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT})
@@ -39,7 +39,7 @@ class HandlerServer:
         try:
             self._handler(stream, address)
         except gevent.GreenletExit:
-            stream.abort()
+            stream.abort(ENDED if self._owner.ended else 0)
             raise
         except BaseException as error:
             client_left = _is_end_of(stream, error)  # asked first: what follows ends it in any case
@@ -80,27 +80,7 @@ def check_handler(made: Any) -> None:
             raise TypeError(f"{_RULE} that is no coroutine: 'def', not 'async def'")
         if inspect.isgeneratorfunction(function):
             raise TypeError(f"{_RULE} that does not yield: calling a generator function runs nothing")
-    _check_parameters(made)
-
-
-def _check_parameters(handler: Callable[..., Any]) -> None:
-    try:
-        signature = inspect.signature(handler, follow_wrapped=False)
-    except (TypeError, ValueError):  # some builtins tell none
-        return
-    parameters = signature.parameters.values()
-    first_two = [parameter for parameter in parameters if parameter.kind in _POSITIONAL][:2]
-    takes_any = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
-    needs_more = any(
-        parameter.default is parameter.empty
-        and parameter.kind not in _ANY_NUMBER
-        and parameter not in first_two
-        for parameter in parameters
-    )
-    if needs_more or not (takes_any or len(first_two) == 2):
-        raise TypeError(
-            f"{_RULE}, which is called with these two; the parameters of this one are {signature}"
-        )
+    check_takes_two(made, _RULE)
 
 
 def _spell(address: Any) -> str:

@@ -47,6 +47,11 @@ def check_create(name: Any, actor: Any, if_exists: Any, public: Any) -> None:
     check_name(name)
     if not (isinstance(actor, (ActorDefinition, str)) or callable(actor)):
         raise TypeError(f"an actor is a function, an import path or stractory.stream(...), not {actor!r}")
+    if isinstance(actor, type) and not any("__call__" in vars(base) for base in actor.__mro__):
+        raise TypeError(
+            f"objects of the class {actor.__qualname__} are no handlers of a stream; "
+            f"did you mean stractory.rpc({actor.__qualname__})?"
+        )
     if if_exists not in _IF_EXISTS:
         raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
     if not isinstance(public, bool):

@@ -80,9 +80,9 @@ class Client:
         """Start ``actor`` under ``name`` on some worker; returns when its init has run there.
 
         A bare function is a stream actor (:func:`stractory.stream`). ``options`` are laid over those of the
-        definition. ``if_exists``: "error" raises ActorExists; "get" takes the one there is, waiting for one
-        that is just being created, or ended; "replace" ends that one first. ``public`` opens a port of its
-        own that asks for no proof. ``timeout`` is in seconds.
+        definition. ``if_exists``: "error" raises ActorExists; "get" takes the one there is, if it is of the
+        same kind, waiting for one that is just being created, or ended; "replace" ends that one first.
+        ``public`` opens a port of its own that asks for no proof. ``timeout`` is in seconds.
 
         Raises InvalidName, ActorExists, ActorNotShippable, ActorStartFailed (with the remote traceback),
         ActorLost (its worker went meanwhile, or somebody destroyed it), ActorNotPublic, PortUnavailable,
@@ -109,7 +109,7 @@ class Client:
         return ActorInfo(*row)
 
     def destroy(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """End an actor: its destroy() runs, its streams are reset.
+        """End an actor: its destroy() runs, then whoever has a connection to it gets ActorEnded.
 
         Raises ActorNotFound, RegistryUnavailable, AuthError, and CallTimeout after ``timeout`` seconds.
         """

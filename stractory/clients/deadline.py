@@ -32,6 +32,11 @@ class Deadline:
     def passed(self) -> bool:
         return self.left() == 0.0
 
+    def allows(self, seconds: float) -> bool:
+        """Whether there is time for so long a wait, and for something after it."""
+        left = self.left()
+        return left is None or left > seconds
+
     def told(self) -> float | None:
         """What the registry is told: the very number of the user, unless much of it has gone by."""
         left = self.left(GRACE / 2)

@@ -8,7 +8,7 @@ error              error                             the link to the registry br
 fail               error                             the registry broke the wire format
 timeout                                              nothing came from it for ``idle_timeout`` seconds
 close              had_error                         the link to it is over
-actor-error        name, connection, error           an actor's connection broke
+actor-error        name, connection, error           an actor's connection broke, not by its orderly end
 actor-fail         name, connection, error           an actor broke the wire format
 actor-timeout      name, connection                  nothing passed on it for ``idle_timeout`` seconds
 actor-close        name, connection, had_error       it is over
@@ -30,7 +30,7 @@ import gevent
 from gevent.pool import Group
 
 from stractory.clients.direct import Carried
-from stractory.errors import ProtocolError
+from stractory.errors import ActorEnded, ProtocolError
 from stractory.net.link import Link
 from stractory.net.serving import log_failure
 from stractory.net.stream import Stream
@@ -87,10 +87,11 @@ class Events:
             self._watch_idle(stream, "actor-timeout", lambda: (name, held()))
 
     def _actor_ended(self, name: str, held: Callable[[], Any], error: Exception | None) -> None:
-        if error is not None:
+        broke = error is not None and not isinstance(error, ActorEnded)
+        if broke:
             kind = "actor-fail" if isinstance(error, ProtocolError) else "actor-error"
             self._emit(kind, name, held(), error)
-        self._emit("actor-close", name, held(), error is not None)
+        self._emit("actor-close", name, held(), broke)
 
     def callback_failed(self, what: str, error: BaseException) -> None:
         """A function of the user's raised when an actor called it."""

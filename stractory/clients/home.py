@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import gevent
+from gevent import monkey
 
 
 def check_process(process: int) -> None:
@@ -23,9 +24,11 @@ class Home:
 
     def enter(self) -> None:
         """Every use begins with it. Raises RuntimeError anywhere else."""
-        hub = gevent.get_hub()
+        hub: Any = gevent.get_hub()
         if self._process is None:
             self._process, self._hub = os.getpid(), hub
+            if KeyboardInterrupt not in hub.NOT_ERROR and not monkey.is_module_patched("socket"):
+                hub.NOT_ERROR += (KeyboardInterrupt,)  # not to be printed: the call that waits raises it
         check_process(self._process)
         if self._hub is not hub:
             raise RuntimeError(

@@ -91,8 +91,11 @@ class RegistryLink:
                 try:
                     self._dial()
                 except (UnreachableError, LinkError) as error:
-                    if not self._answered or deadline.passed:
+                    if not self._answered:
                         raise RegistryUnavailable(f"registry {self.address}: {error}") from None
+                    if not deadline.allows(RETRY_DELAY):  # said now, for it tells more than that time is up
+                        late = deadline.spell(f"registry {self.address} did not come back")
+                        raise RegistryUnavailable(f"{late}: {error}") from None
                     gevent.sleep(RETRY_DELAY)
             return self._calls
 

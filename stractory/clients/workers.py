@@ -121,7 +121,8 @@ class WorkerLinks:
         """End all connections."""
         for stream in list(self._direct):
             stream.close()
-        gevent.joinall([gevent.spawn(link.close) for link in self._links.values()])
+        reason = "this client was closed"
+        gevent.joinall([gevent.spawn(link.close, reason=reason) for link in self._links.values()])
 
     def _credential(self) -> Key:
         return self._keys().credential(OPERATOR, CLIENT)

@@ -9,6 +9,7 @@ from typing import Any
 from stractory.actors.code import load
 from stractory.actors.definition import ActorDefinition, Wrapper
 from stractory.actors.kinds import kind
+from stractory.actors.parameters import check_takes_two
 from stractory.clients.workers import WorkerLinks
 from stractory.errors import UntrustedWrapper, WrapperNotFound
 from stractory.wire.info import ActorInfo
@@ -36,6 +37,7 @@ def wrapper(name: str, make: Make | None = None) -> Any:
         return lambda make: wrapper(name, make)
     if not callable(make):
         raise TypeError(f"a wrapper is a function(connection, options), not {make!r}")
+    check_takes_two(make, f"the client wrapper {name!r} is a function(connection, options)")
     _named[name] = make
     return make
 
@@ -78,14 +80,18 @@ class Wrappers:
                 "to run their code here, make the client with trust_wrappers=True"
             )
         if code.digest not in self._loaded:
-            self._loaded[code.digest] = load(code)
+            loaded = load(code)
+            check_takes_two(loaded, f"the wrapper of actor {name!r} is a function(connection, options)")
+            self._loaded[code.digest] = loaded
         return self._loaded[code.digest]
 
 
 def _find_named(actor: str, name: str) -> Make:
     if name not in _named:
         for found in entry_points(group=ENTRY_POINTS, name=name):
-            _named[name] = found.load()
+            loaded = found.load()
+            check_takes_two(loaded, f"the client wrapper {name!r} is a function(connection, options)")
+            _named[name] = loaded
             break
         else:
             raise WrapperNotFound(

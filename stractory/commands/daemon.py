@@ -17,9 +17,12 @@ from typing import Any
 from gevent.event import Event
 
 from stractory.commands.config import Parser, choice, path, yes_no
+from stractory.commands.variables import misspelled
 from stractory.errors import StractoryError
 from stractory.net import keys
 from stractory.net.address import Address
+
+log = logging.getLogger(__name__)
 
 COMMON = ("key-file", "insecure-plaintext", "log-level")
 """Settings that every daemon has; a pool hands them to its workers."""
@@ -46,6 +49,12 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
     )
+
+
+def warn_of_variables() -> None:
+    """Log which variables of the environment are ignored because they are misspelled."""
+    for name, near in misspelled(os.environ):
+        log.warning("the variable %s is no setting and is ignored; did you mean %s?", name, near)
 
 
 def raise_descriptor_limit() -> None:

@@ -12,6 +12,7 @@ from stractory.commands.daemon import (
     say_ready,
     set_up_logging,
     spare_the_collector,
+    warn_of_variables,
 )
 from stractory.registry.directory import Directory
 from stractory.registry.placement import POLICIES
@@ -45,6 +46,7 @@ def main() -> int:
     """Run a registry until a signal ends it; returns the exit status."""
     settings = make_parser().parse()
     set_up_logging(settings.log_level)
+    warn_of_variables()
     raise_descriptor_limit()
     spare_the_collector()
     with plain_words(PROGRAM):

@@ -22,6 +22,7 @@ from stractory.commands.daemon import (
     say_ready,
     set_up_logging,
     spare_the_collector,
+    warn_of_variables,
 )
 from stractory.errors import StractoryError
 from stractory.worker.exits import outlive_exits
@@ -70,8 +71,8 @@ def add_worker_settings(parser: Parser) -> None:
     add_common_settings(parser)
 
 
-def main() -> int:
-    """Run a worker until a signal ends it; returns the exit status."""
+def make_parser() -> Parser:
+    """All that can be set."""
     parser = Parser(
         PROGRAM, section="worker", description="One worker: runs the actors that a registry gives it."
     )
@@ -80,8 +81,14 @@ def main() -> int:
         "end-with-stdin", type=yes_no, default="no", help="end when standard input does; for pools"
     )
     add_worker_settings(parser)
-    settings = parser.parse()
+    return parser
+
+
+def main() -> int:
+    """Run a worker until a signal ends it; returns the exit status."""
+    settings = make_parser().parse()
     set_up_logging(settings.log_level)
+    warn_of_variables()
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # it logs what its clients are told anyway
     raise_descriptor_limit()
     spare_the_collector()

@@ -6,7 +6,14 @@ import sys
 from pathlib import Path
 
 from stractory.commands.config import Parser, Settings, addresses, count, seconds
-from stractory.commands.daemon import end_on_signals, load_keys, plain_words, say_ready, set_up_logging
+from stractory.commands.daemon import (
+    end_on_signals,
+    load_keys,
+    plain_words,
+    say_ready,
+    set_up_logging,
+    warn_of_variables,
+)
 from stractory.commands.worker import HANDED_DOWN, add_worker_settings
 from stractory.net.address import DEFAULT_HOST, Address
 from stractory.worker.pool import Pool
@@ -14,8 +21,8 @@ from stractory.worker.pool import Pool
 PROGRAM = "stractory-workers"
 
 
-def main() -> int:
-    """Run a pool until a signal ends it; returns the exit status."""
+def make_parser() -> Parser:
+    """All that can be set."""
     parser = Parser(PROGRAM, section="workers", description="A pool: one worker process for each address.")
     parser.setting(
         "listen", type=addresses, help="where the workers listen, such as 9001,9002; or give workers"
@@ -26,10 +33,19 @@ def main() -> int:
     )
     add_worker_settings(parser)
     parser.alternatives("listen", "workers")
+    return parser
+
+
+def main() -> int:
+    """Run a pool until a signal ends it; returns the exit status."""
+    parser = make_parser()
     settings = parser.parse()
+    if settings.workers == 0:
+        parser.fail("a pool has at least one worker, not 0")
     if bool(settings.listen) == bool(settings.workers):
         parser.fail("give either listen (addresses) or workers (how many)")
     set_up_logging(settings.log_level)
+    warn_of_variables()
     with plain_words(PROGRAM):
         return _run(settings)
 

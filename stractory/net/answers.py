@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from gevent import getcurrent
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 from gevent.hub import Waiter
 
 from stractory.errors import CallTimeout
@@ -58,6 +58,28 @@ class Answer(Waiter):  # type: ignore[type-arg]  # generic in the stubs only
             return self.get()
         finally:
             timer.close()
+
+
+class Future(AsyncResult):  # type: ignore[type-arg]  # generic in the stubs only
+    """The answer to a call of ``target``, for whoever asks for it, at any time.
+
+    ``late(target, seconds)`` makes the CallTimeout. Both are set by who makes it: a constructor of its own
+    would take longer than the rest of it.
+    """
+
+    __slots__ = ("late", "target")
+
+    late: Callable[[str | int, float], CallTimeout]
+    target: str | int
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """What the call returned. Raises what it raised, and CallTimeout after ``timeout`` seconds."""
+        seconds = timeout if block else 0.0
+        if seconds is not None and not self.ready():
+            self.wait(seconds)
+            if not self.ready():
+                raise self.late(self.target, seconds)
+        return super().get()
 
 
 class Inbox:

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stractory.errors import CallbackGone, SlowConsumer
-from stractory.net.answers import DEFAULT_TIMEOUT
+from stractory.net.answers import DEFAULT_TIMEOUT, Future
 
 if TYPE_CHECKING:
-    from gevent.event import AsyncResult
-
     from stractory.net.calls import Calls
 
 
@@ -56,9 +54,9 @@ class Callback:
         """As call(), for any arguments."""
         return self._attempt(self._calls.request, args, kwargs, timeout)
 
-    def future(self, *args: Any, **kwargs: Any) -> AsyncResult[Any]:
-        """As call(), without waiting: the AsyncResult that will have what it returns."""
-        future: AsyncResult[Any] = self._attempt(self._calls.future, args, kwargs)
+    def future(self, *args: Any, **kwargs: Any) -> Future:
+        """As call(), without waiting: the Future that will have what it returns."""
+        future: Future = self._attempt(self._calls.future, args, kwargs)
         return future
 
     def _attempt(self, way: Callable[..., Any], *arguments: Any) -> Any:

@@ -15,11 +15,10 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from gevent.event import AsyncResult
 
 from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, from_wire
 from stractory.net.allowance import CALL_WEIGHT, Allowance
-from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Inbox, Items, within_deadline
+from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Future, Inbox, Items, within_deadline
 from stractory.net.callbacks import Callback
 from stractory.net.carrier import Carrier
 from stractory.net.serving import Server, Serving
@@ -70,7 +69,7 @@ class Calls:
         self.references = References(partial(Callback, self)) if self.serving.functions else None
         self._reader = MessageReader(self.references)
         self._last_id = 0
-        self._waiting: dict[int, Answer | AsyncResult[Any] | Inbox] = {}  # by the id of the call
+        self._waiting: dict[int, Answer | Future | Inbox] = {}  # by the id of the call
         self._listeners: tuple[Callable[[], Any], ...] = ()
         self._server: Server | None = None
         self._arrived = 0  # bytes since the last whole message
@@ -115,9 +114,10 @@ class Calls:
                 self._close_if_unused()
             raise
 
-    def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
+    def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future:
         """As request(), without waiting."""
-        answer: AsyncResult[Any] = AsyncResult()
+        answer = Future()
+        answer.target, answer.late = target, self._late
         timeout = within_deadline(None)
         id = self._begin(answer, target, args, kwargs, timeout)
         if timeout is not None:
@@ -138,7 +138,7 @@ class Calls:
 
     def _begin(
         self,
-        answer: Answer | AsyncResult[Any],
+        answer: Answer | Future,
         target: str | int,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],

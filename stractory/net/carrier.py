@@ -46,8 +46,8 @@ class Carrier(Protocol):
     def close(self) -> None:
         """End it in order: what was queued is still sent. It does not wait for that."""
 
-    def abort(self) -> None:
-        """End it at once."""
+    def abort(self, code: int = 0) -> None:
+        """End it at once; where it can, ``code`` tells the other side why."""
 
     def give_up(self, error: Exception) -> None:
         """End it at once because of ``error``, which the receiver is told."""
@@ -170,7 +170,7 @@ class BlockingCarrier:
         writer.join(STILL_LIMIT)
         self._end(None)
 
-    def abort(self) -> None:
+    def abort(self, code: int = 0) -> None:
         """End it at once."""
         self._end(OSError(errno.ECONNABORTED, f"{self.label}: given up here"))
 

@@ -37,6 +37,7 @@ TIME_LIMIT = 5.0
 _MESSAGE_LIMIT = 2048
 _HEAD = Struct(">4sH")
 _MAGIC = b"STRC"
+_HINT = "if the cluster has another, name its file by --key-file, STRACTORY_KEY_FILE or key_file="
 
 
 class Identity(NamedTuple):
@@ -84,12 +85,14 @@ def prove_to_server(sock: socket, purpose: str, key: Key) -> None:
         _send(sock, {"h": hello, "m": proof})
         answer, _ = _receive(sock)
         if "e" in answer:
-            raise AuthError(f"it refuses the key {key.id} ({key.role}:{key.name})")
+            raise AuthError(
+                f"it refuses the key {key.id} of {key.path} (role {key.role}, name {key.name}); {_HINT}"
+            )
         theirs = answer.get("m")
         if not isinstance(theirs, bytes) or not hmac.compare_digest(
             theirs, digest(key.secret, b"server", transcript, proof)
         ):
-            raise AuthError("it does not know the cluster key")
+            raise AuthError(f"it does not know the key {key.id} of {key.path}; {_HINT}")
 
 
 def _claimed_key(hello: bytes, keys: KeyRing, roles: Collection[str]) -> Key | None:

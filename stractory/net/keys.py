@@ -16,6 +16,7 @@ import binascii
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import pwd
 import stat
@@ -24,11 +25,14 @@ from struct import Struct
 
 from stractory.errors import AuthError
 
+log = logging.getLogger(__name__)
+
 MASTER, OPERATOR, CLIENT, NODE = "master", "operator", "client", "node"
 ROLES = (OPERATOR, CLIENT, NODE)
 
 _MARK = "stractory-key-v1"
 _LENGTH = Struct(">I")
+_MACHINE = Path("/etc/stractory/cluster.key")
 
 
 def digest(key: bytes, *parts: bytes) -> bytes:
@@ -37,12 +41,12 @@ def digest(key: bytes, *parts: bytes) -> bytes:
 
 
 class Key:
-    """One key. Its repr never shows the secret."""
+    """One key, of the file ``path``. Its repr never shows the secret."""
 
-    __slots__ = ("id", "name", "role", "secret")
+    __slots__ = ("id", "name", "path", "role", "secret")
 
-    def __init__(self, id: str, role: str, name: str, secret: bytes) -> None:
-        self.id, self.role, self.name, self.secret = id, role, name, secret
+    def __init__(self, id: str, role: str, name: str, secret: bytes, path: Path) -> None:
+        self.id, self.role, self.name, self.secret, self.path = id, role, name, secret, path
 
     def __repr__(self) -> str:
         return f"<Key {self.id} {self.role}:{self.name}>"
@@ -51,7 +55,7 @@ class Key:
         """The key of ``role`` and ``name``, from a master key."""
         assert self.role == MASTER
         secret = digest(self.secret, b"stractory/1/role", role.encode(), name.encode())
-        return Key(self.id, role, name, secret)
+        return Key(self.id, role, name, secret, self.path)
 
 
 class KeyRing:
@@ -100,12 +104,13 @@ def default_path() -> Path:
     """Where the key is looked for: $STRACTORY_KEY_FILE, the user's own, or the machine's."""
     if named := os.environ.get("STRACTORY_KEY_FILE"):
         return Path(named)
-    machine = Path("/etc/stractory/cluster.key")
+    own = _own_path()
+    return own if own is not None and (own.exists() or not _MACHINE.exists()) else _MACHINE
+
+
+def _own_path() -> Path | None:
     home = _home()
-    if home is None:
-        return machine
-    own = home / ".config/stractory/cluster.key"
-    return own if own.exists() or not machine.exists() else machine
+    return None if home is None else home / ".config/stractory/cluster.key"
 
 
 def _home() -> Path | None:
@@ -122,11 +127,15 @@ def _home() -> Path | None:
 def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
     """The keys in ``path`` (by default :func:`default_path`), made first if ``create`` and it is missing.
 
-    Raises AuthError when there is no usable key.
+    Only the folder of a default path is made with it. Raises AuthError when there is no usable key.
     """
     path = (path or default_path()).absolute()  # whoever changes the folder later still means this file
     try:
         if create and not path.exists():
+            if path in (_own_path(), _MACHINE):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            elif not path.parent.exists():
+                raise AuthError(f"no key file at {path}, and none is made: there is no folder {path.parent}")
             write_new(path)
         return KeyRing(_read(path), path)
     except FileNotFoundError:
@@ -135,7 +144,8 @@ def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
             "--key-file or STRACTORY_KEY_FILE"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthError(f"cannot use the key file {path}: {error}") from None
+        text = getattr(error, "strerror", None) or error
+        raise AuthError(f"cannot use the key file {path}: {text}") from None
 
 
 def write_new(path: Path) -> None:
@@ -143,7 +153,6 @@ def write_new(path: Path) -> None:
 
     The content is whole before the name exists (temporary file, fsync, link), so two first starts agree.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     secret = base64.b64encode(os.urandom(32)).decode()
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -154,6 +163,7 @@ def write_new(path: Path) -> None:
             os.fsync(descriptor)
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
+            log.info("made a new key at %s: who has another does not get in", path)
     finally:
         os.unlink(temporary)
 
@@ -168,7 +178,7 @@ def _read(path: Path) -> list[Key]:
         if status.st_uid not in (0, os.geteuid()):
             raise AuthError(f"the key file {path} is owned by uid {status.st_uid}, not by this user")
         keys = [
-            _parse(line, f"{path}:{number}")
+            _parse(line, path, number)
             for number, line in enumerate(file, 1)
             if line.strip() and not line.startswith("#")
         ]
@@ -177,11 +187,11 @@ def _read(path: Path) -> list[Key]:
     return keys
 
 
-def _parse(line: str, place: str) -> Key:
+def _parse(line: str, path: Path, number: int) -> Key:
     match line.split():
         case [mark, id, role, name, encoded] if mark == _MARK and role in (MASTER, *ROLES):
             with contextlib.suppress(binascii.Error):
                 secret = base64.b64decode(encoded, validate=True)
                 if len(secret) == 32:
-                    return Key(id, role, name, secret)
-    raise AuthError(f"{place}: not a key line ({_MARK} ID ROLE NAME BASE64)")
+                    return Key(id, role, name, secret, path)
+    raise AuthError(f"{path}:{number}: not a key line ({_MARK} ID ROLE NAME BASE64)")

@@ -18,6 +18,7 @@ from gevent.event import Event
 from gevent.socket import socket
 
 from stractory.errors import (
+    ActorEnded,
     LinkClosed,
     LinkError,
     ProtocolError,
@@ -30,7 +31,7 @@ from stractory.net.stream import Stream
 from stractory.net.writer import Writer
 from stractory.wire import events
 from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, encode_dial, encode_refusal
-from stractory.wire.session import Session
+from stractory.wire.session import ENDED, Session
 
 READ_SIZE = 64 * 1024
 """Bytes read at a time."""
@@ -67,6 +68,7 @@ class Link:
         self._session = Session(dialled=dialled)
         self._streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
         self._parting = False  # one side has said that it goes
+        self._closing: str | None = None  # why, if it is this one
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
         self.writer = Writer(self._socket, self._session, self._break)
@@ -127,14 +129,14 @@ class Link:
         self._session.finish(stream_id)
         self.writer.flush_soon()
 
-    def release(self, stream: Outgoing, abort: bool) -> None:
+    def release(self, stream: Outgoing, abort: bool, code: int = 0) -> None:
         """The stream was closed here; what still comes for it is refused."""
         if self._streams.pop(stream.id, None) is not None:
-            self._release(stream.id, abort)
+            self._release(stream.id, abort, code)
 
-    def _release(self, stream_id: int, abort: bool) -> None:
+    def _release(self, stream_id: int, abort: bool, code: int = 0) -> None:
         if abort:
-            self._session.reset(stream_id)
+            self._session.reset(stream_id, code)
         else:
             self._session.finish(stream_id)
         self._acknowledged.set()  # one less that is not acknowledged, perhaps
@@ -193,7 +195,7 @@ class Link:
     def _read_end(self) -> None:
         if not self._parting:
             raise LinkClosed("it ended without a word")
-        self._end(f"the link to {self.peer} was closed by it")
+        self._end(self._closing or f"the link to {self.peer} was closed by it")
 
     def _stream_opened(self, event: events.StreamOpened) -> None:
         if self._serve is None:
@@ -250,7 +252,11 @@ class Link:
         stream = self._find(event.stream_id)
         self._streams.pop(event.stream_id, None)
         if stream:
-            stream.fail(StreamReset(f"{stream.label}: given up by {self.peer}, whose log may tell why"))
+            if event.code == ENDED:
+                how = "it was destroyed or replaced, or its worker shut down"
+                stream.fail(ActorEnded(f"{stream.label} has ended: {how}"))
+            else:
+                stream.fail(StreamReset(f"{stream.label}: given up by {self.peer}, whose log may tell why"))
 
     def _gone_away(self, event: events.GoAway) -> None:
         self._parting = True
@@ -263,21 +269,24 @@ class Link:
 
     # ---- ending ----------------------------------------------------------------------------------------
 
-    def close(self, linger: float = 1.0) -> None:
+    def close(self, linger: float = 1.0, reason: str | None = None) -> None:
         """End it in order: what is queued is sent, within ``linger`` seconds, and the peer told.
+
+        ``reason`` is what the streams that are left are told.
 
         Our direction is shut first and the rest read, because closing a socket with unread bytes would
         destroy what the peer has not read yet.
         """
         if self.ended is None:
             self._parting = True
+            self._closing = reason or f"the link to {self.peer} was closed here"
             self._session.go_away()
             self.writer.finish(linger)
             with contextlib.suppress(OSError):
                 self._socket.shutdown(SHUT_WR)
             if self._started:
                 self._over.wait(linger)
-            self._end(f"the link to {self.peer} was closed here")
+            self._end(self._closing)
 
     def _break(self, error: OSError) -> None:
         text = str(error) if isinstance(error, LinkError) else error.strerror or str(error)

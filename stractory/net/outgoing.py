@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stractory.errors import SlowConsumer
 from stractory.net.backlog import ROOM, Backlog
 from stractory.net.socketlike import SocketLike
+from stractory.net.threads import native_thread
 
 if TYPE_CHECKING:
     from stractory.net.link import Link
@@ -69,8 +70,13 @@ class Outgoing(SocketLike):
                 self._sending = False
 
     def push(self, data: Any) -> None:
-        """Queue bytes without waiting; they leave in order, as window and link allow."""
+        """Queue bytes without waiting; they leave in order, as window and link allow.
+
+        Raises OSError, of which LinkError is one, and RuntimeError in another thread.
+        """
         self._check_writable()
+        if native_thread() != self._writer.thread:
+            self._check_thread()
         if self._gathered:
             self.gather()
         self._append(memoryview(data).cast("B"))
@@ -82,6 +88,8 @@ class Outgoing(SocketLike):
         """
         if self._error is not None or self._closed or self._shut:
             self._check_writable()
+        if native_thread() != self._writer.thread:
+            self._check_thread()
         if not self._gathered:
             self._writer.gather_soon(self)
         self._gathered.append(data)
@@ -118,6 +126,14 @@ class Outgoing(SocketLike):
             raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
         if self._shut:
             raise OSError(errno.EPIPE, f"{self.label}: the stream is shut for writing")
+
+    def _check_thread(self) -> None:
+        """Raises RuntimeError in any thread but its own, as long as it is of any use there."""
+        if self._link.ended is None and native_thread() != self._writer.thread:
+            raise RuntimeError(
+                f"{self.label}: its connection belongs to another thread; "
+                "make the client with background=True to share it"
+            )
 
     def _append(self, data: bytes | memoryview) -> None:
         self.activity += 1

@@ -43,10 +43,11 @@ class Serving:
 
     ``methods`` may be called by name. ``functions``: whether functions may stand in messages. ``turns`` is
     held while a method runs, and while a generator makes an item. ``within`` calls what runs methods and
-    functions. ``failed(what, error)`` is told of the errors of one-way calls.
+    functions. ``failed(what, error)`` is told of the errors of one-way calls. ``ended`` tells whether all of
+    it is over: callers then hear of that, by the end of the stream, and not of the calls that it stopped.
     """
 
-    __slots__ = ("failed", "functions", "methods", "turns", "within")
+    __slots__ = ("ended", "failed", "functions", "methods", "turns", "within")
 
     def __init__(
         self,
@@ -56,12 +57,14 @@ class Serving:
         turns: AbstractContextManager[Any] | None = None,
         within: Within = anywhere,
         failed: Callable[[str, BaseException], None] = log_failure,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
         self.turns = turns
         self.within = within
         self.failed = failed
+        self.ended = ended
 
     def find(self, name: Any, label: str) -> Callable[..., Any]:
         """The method of that name. Raises UnknownMethod."""
@@ -159,7 +162,7 @@ class Server:
             if call.id is not None:
                 self._answer(call, call.id, value)
         except gevent.GreenletExit as error:  # killed, perhaps with its actor: no failure of the call's
-            if call.id is not None:
+            if call.id is not None and not self._serving.ended():
                 self._answer_failure(call, error)
             raise
         except BaseException as error:  # sys.exit() in a method must not end the process

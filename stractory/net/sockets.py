@@ -62,6 +62,8 @@ _RESET_AT_CLOSE = pack("ii", 1, 0)  # struct linger: on, for no time
 
 def plain(error: OSError) -> str:
     """What the operating system says, without what libraries add to it."""
+    if isinstance(error, stdlib_socket.gaierror):  # its numbers are not errno's
+        return error.strerror or str(error)
     return os.strerror(error.errno) if error.errno else str(error)
 
 
@@ -88,8 +90,8 @@ class SocketStream(socket.socket):
         """Call it once when the connection is closed here."""
         self._at_end += (callback,)
 
-    def abort(self) -> None:
-        """Close it so that the other side sees that this is no orderly end."""
+    def abort(self, code: int = 0) -> None:
+        """Close it so that the other side sees that this is no orderly end. A reset of TCP has no code."""
         with contextlib.suppress(OSError):
             self.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET_AT_CLOSE)
         self.close()

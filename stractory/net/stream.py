@@ -21,6 +21,7 @@ from stractory.net.backlog import STILL_LIMIT
 from stractory.net.headers import receive_header
 from stractory.net.outgoing import Outgoing
 from stractory.net.receiver import Receiver
+from stractory.net.threads import native_thread
 from stractory.wire.dialling import decode_answer
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Stream(Outgoing):
     """A blocking, bidirectional byte stream over a link. It behaves like a connected socket.
 
     Iterating yields bytes as they arrive, to the end. ``with`` closes it. Reading raises StreamReset when
-    the peer gave up, and what the stream's ``lost`` makes (ActorLost for an actor) when the link ended.
+    the peer gave up (ActorEnded if that was an actor's orderly end), and what the stream's ``lost`` makes
+    (ActorLost for an actor) when the link ended. In another thread than its own everything raises
+    RuntimeError.
     """
 
     __slots__ = (
@@ -91,6 +94,8 @@ class Stream(Outgoing):
             raise OSError(errno.EOPNOTSUPP, f"{self.label}: a stream knows no flags of recv")
         if self._closed:
             raise OSError(errno.EBADF, f"{self.label}: the stream is closed")
+        if native_thread() != self._writer.thread:
+            self._check_thread()
         if not self._chunks and not self._wait_readable():
             return b""
         assert self._chunks
@@ -166,6 +171,7 @@ class Stream(Outgoing):
 
     def shutdown(self, how: int) -> None:
         """SHUT_WR tells the peer that no more will come; SHUT_RD is told to nobody."""
+        self._check_thread()
         if how != stdlib_socket.SHUT_RD and not self._closed:
             self.gather()
             self._wait_sent()
@@ -178,6 +184,7 @@ class Stream(Outgoing):
 
         Files made of it stay usable; it closes with the last of them.
         """
+        self._check_thread()
         self._close_asked = True
         if self._io_refs > 0 or self._closed:
             return
@@ -191,9 +198,10 @@ class Stream(Outgoing):
             gevent.spawn_later(STILL_LIMIT, self._link.release, self, True)
             self._end(None)
 
-    def abort(self) -> None:
-        """Give it up at once in both directions; the peer gets StreamReset."""
-        self._close(abort=True)
+    def abort(self, code: int = 0) -> None:
+        """Give it up at once in both directions; the peer gets StreamReset, or what ``code`` stands for."""
+        self._check_thread()
+        self._close(abort=True, code=code)
 
     def give_up(self, error: Exception) -> None:
         """Give it up because of ``error``, which its user and receiver get."""
@@ -201,10 +209,10 @@ class Stream(Outgoing):
             self._link.release(self, abort=True)
             self.fail(error)
 
-    def _close(self, abort: bool) -> None:
+    def _close(self, abort: bool, code: int = 0) -> None:
         if not self._closed:
             self._closed = True
-            self._link.release(self, abort)
+            self._link.release(self, abort, code)
             self._forget_backlog()
             self._end(None)
 

@@ -8,6 +8,10 @@ from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.monkey import get_original
+
+native_thread: Callable[[], int] = get_original("_thread", "get_ident")
+"""The number of the native thread that runs; in a program that gevent has patched, too."""
 
 SPARE = 256
 """Green threads without work that each loop keeps."""

@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import LinkClosed
+from stractory.net.threads import native_thread
 from stractory.wire.session import Session
 
 HIGH_WATER = 256 * 1024
@@ -42,7 +43,7 @@ class Pumped(Protocol):
 class Writer:
     """``sock`` must not block. ``broken`` is told, once, what it raised; it must close() then.
 
-    ``armed``: a flush follows by itself.
+    ``armed``: a flush follows by itself. ``thread`` is the native one whose loop it lives in.
     """
 
     def __init__(self, sock: Any, session: Session, broken: Callable[[OSError], None]) -> None:
@@ -57,6 +58,7 @@ class Writer:
         self._waiting: deque[Pumped] = deque()  # streams with bytes to send, while the kernel takes no more
         self._gathering: list[Pumped] = []
         self._loop = gevent.get_hub().loop
+        self.thread = native_thread()
 
     def send(self, stream: Pumped, data: bytes | memoryview) -> int:
         """Frame what window and kernel take; returns how much. It is pumped when there is room again."""

@@ -92,7 +92,10 @@ class Directory:
         """
         if (known := self._actors.get(check_name(name))) is not None:
             spelled = f"being {_DOING[known.state]}" if known.state in UNSETTLED else "taken"
-            raise ActorExists(f"the name {name!r} is {spelled}", epoch=known.epoch)
+            raise ActorExists(
+                f"the name {name!r} is {spelled}; if_exists='get' takes that actor, 'replace' ends it first",
+                epoch=known.epoch,
+            )
         worker = self._pick_worker(runtime)
         self._last_epoch = max(self._last_epoch + 1, int(wall * 1_000_000))
         actor = Actor(Life(name, kind, self._last_epoch, wall, create_id, public, wrapped), worker)

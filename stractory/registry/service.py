@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from stractory.errors import ActorNotFound, CallTimeout
+from stractory.errors import ActorExists, ActorNotFound, CallTimeout
 from stractory.net.process import is_gone
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory, check_name
@@ -70,9 +70,9 @@ class Registry:
     ) -> ActorInfo:
         """Start an actor on a worker; returns where it is. ``digest`` is of a definition sent before.
 
-        ``if_exists``: "error" raises ActorExists at once, "get" returns the one there is, "replace" ends it
-        first. Both wait for one that is being created or ended. A repeated ``create_id`` is the same
-        creation.
+        ``if_exists``: "error" raises ActorExists at once, "get" returns the one there is, or raises that if
+        it is of another kind, "replace" ends it first. Both wait for one that is being created or ended. A
+        repeated ``create_id`` is the same creation.
         """
         check_name(name)
         if if_exists not in ("error", "get", "replace"):
@@ -82,6 +82,12 @@ class Registry:
         self._settle([name], timeout)
         while True:
             if found := self._make_room(name, if_exists, create_id, deadline):
+                if found.life.kind != definition.kind:
+                    raise ActorExists(
+                        f"the name {name!r} is taken by an actor of another kind: "
+                        f"{found.life.kind}, not {definition.kind}",
+                        epoch=found.epoch,
+                    )
                 return _info(found)
             if not left(deadline):
                 raise CallTimeout(f"no time was left to start {name!r}")

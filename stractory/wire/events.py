@@ -37,9 +37,10 @@ class StreamFinished(NamedTuple):
 
 
 class StreamWasReset(NamedTuple):
-    """The peer gave the stream up, in both directions."""
+    """The peer gave the stream up, in both directions; ``code`` may say why."""
 
     stream_id: int
+    code: int = 0
 
 
 class PingAnswered(NamedTuple):

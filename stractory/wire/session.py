@@ -52,6 +52,9 @@ LAST_STREAM_ID = 0xFFFFFFFF
 NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
 """Codes of a go-away frame."""
 
+ENDED = 1
+"""Code of a reset: what the stream was for has ended in order. 0 tells nothing."""
+
 
 class _Stream:
     """What the session keeps about one stream."""
@@ -192,11 +195,11 @@ class Session:
             self._write(WINDOW_UPDATE, flags, stream_id, 0)
             self._advance(stream_id, stream, Move.SEND_FIN)
 
-    def reset(self, stream_id: int) -> None:
+    def reset(self, stream_id: int, code: int = 0) -> None:
         """Give the stream up in both directions (RST). After the end it does nothing."""
         stream = self._streams.get(stream_id)
         if stream is not None:
-            self._write(WINDOW_UPDATE, RST, stream_id, 0)
+            self._write(WINDOW_UPDATE, RST, stream_id, code)
             self._advance(stream_id, stream, Move.SEND_RST)
 
     def ping(self, value: int) -> None:
@@ -272,7 +275,7 @@ class Session:
                 events.append(StreamAccepted(stream_id))
         if flags & RST:
             self._advance(stream_id, stream, Move.RECEIVE_RST)
-            events.append(StreamWasReset(stream_id))
+            events.append(StreamWasReset(stream_id, length if type == WINDOW_UPDATE else 0))
             return
         if type == WINDOW_UPDATE:
             if length:

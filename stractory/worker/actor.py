@@ -12,6 +12,7 @@ import gevent
 from stractory.actors.kinds import Kind, Server, kind
 from stractory.errors import StaleLocation
 from stractory.wire.life import Life
+from stractory.wire.session import ENDED
 from stractory.worker.exits import one_process
 from stractory.worker.loading import Loaded
 
@@ -186,7 +187,7 @@ class Actor:
             _run(self.server.destroy, DESTROY_LIMIT, f"destroy() of actor {self.life.name!r}")
         self._end_tasks()
         for stream in list(self._streams):  # of handlers that go on, or never began
-            stream.abort()
+            stream.abort(ENDED)
         self._context.close()
 
     def _end_tasks(self) -> None:

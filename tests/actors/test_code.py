@@ -28,6 +28,7 @@ import gevent.queue
 import gevent.socket
 import pytest
 
+import stractory
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG, load, ship
 from stractory.errors import ActorNotShippable, ProtocolError, VersionMismatch
 from stractory.wire.shipping import Code
@@ -236,6 +237,15 @@ def test_the_name_is_right_wherever_it_sits(function: Any, name: str) -> None:
     with pytest.raises(ActorNotShippable) as caught:
         ship(function, "init")
     assert f"variable {name} is a lock (_thread.lock); make it inside init" in str(caught.value)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_client_is_told_by_its_name(background: bool) -> None:
+    client = stractory.client("9000", background=background)
+    with client, pytest.raises(ActorNotShippable) as caught:
+        ship(holding(client), "init")
+    assert "variable 'thing' (closure of 'holding.<locals>.init') is a stractory client" in str(caught.value)
+    assert str(caught.value).endswith("; use context.client, of init(options, context)")
 
 
 class Unwilling:

@@ -56,6 +56,40 @@ def test_create_the_wrong_way_round(strac):
             strac.create(actor, "name")
 
 
+def test_create_of_a_class_whose_objects_serve_no_streams(strac):
+    class Room:
+        def __init__(self, options):
+            self.people = []
+
+    class Handler:
+        def __init__(self, options):
+            self.greeting = options["greeting"]
+
+        def __call__(self, stream, address):
+            stream.sendall(self.greeting)
+
+    with pytest.raises(TypeError, match=r"did you mean stractory\.rpc\(.*Room\)\?"):
+        strac.create("name", Room)
+    with pytest.raises(stractory.AuthError):
+        strac.create("name", Handler)
+
+
+def test_wrappers_take_two_arguments():
+    def one(connection):
+        return connection
+
+    text = r"function\(connection, options\), .* the parameters of this one are \(connection\)"
+    for make in (
+        lambda: stractory.stream(echo, client=one),
+        lambda: stractory.rpc(echo, client=one),
+        lambda: stractory.eventemitter(echo, client=one),
+        lambda: stractory.spawn("cat", client=one),
+        lambda: stractory.wrapper("of one", one),
+    ):
+        with pytest.raises(TypeError, match=text):
+            make()
+
+
 def test_create(strac):
     with pytest.raises(ValueError, match="'error', 'get' or 'replace', not 'maybe'"):
         strac.create("name", echo, if_exists="maybe")

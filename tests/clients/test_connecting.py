@@ -175,3 +175,67 @@ def test_close_ends_direct_connections(strac, name):
     assert exchange(stream) == b"hello"
     strac.close()
     assert stream.closed
+
+
+def test_a_stream_of_a_closed_client_says_so(cluster, name):
+    with cluster.client() as strac:
+        strac.create(name, echo)
+        stream = strac.connect(name)
+        exchange(stream)
+    with pytest.raises(stractory.ActorLost, match="this client was closed"):
+        stream.recv(1)
+
+
+# ---- other threads ---------------------------------------------------------------------------------------
+
+
+USES = {
+    "stream": [
+        lambda stream: stream.recv(1),
+        lambda stream: stream.sendall(b"x"),
+        lambda stream: stream.shutdown(socket.SHUT_WR),
+        lambda stream: stream.close(),
+        lambda stream: stream.abort(),
+    ],
+    "rpc": [
+        lambda client: client.ask(),
+        lambda client: client.ask.send(),
+        lambda client: client.ask.future(),
+        lambda client: client.close(),
+    ],
+    "eventemitter": [lambda emitter: emitter.emit("event"), lambda emitter: emitter.close()],
+    "spawn": [lambda stream: stream.recv(1), lambda stream: stream.sendall(b"x")],
+}
+ACTORS = {
+    "stream": lambda: stractory.stream(echo),
+    "rpc": lambda: stractory.rpc(lambda options: {"ask": lambda: "answer"}),
+    "eventemitter": lambda: stractory.eventemitter(lambda options: lambda emitter: None),
+    "spawn": lambda: stractory.spawn("cat"),
+}
+
+
+def error_in_another_thread(use, connection):
+    try:
+        return gevent.get_hub().threadpool.apply(use, (connection,))
+    except BaseException as error:
+        return error
+
+
+@pytest.mark.parametrize("kind", USES)
+def test_a_connection_belongs_to_one_thread(strac, name, kind):
+    strac.create(name, ACTORS[kind]())
+    with strac.connect(name) as connection:
+        for use in USES[kind]:
+            error = error_in_another_thread(use, connection)
+            assert type(error) is RuntimeError and "belongs to another thread" in str(error)
+            assert "background=True" in str(error) and not connection.closed
+    strac.destroy(name)
+
+
+def test_what_is_left_of_a_connection_belongs_to_nobody(cluster, name):
+    with cluster.client() as strac:
+        strac.create(name, echo)
+        stream = strac.connect(name)
+        strac.destroy(name)
+    assert isinstance(error_in_another_thread(lambda stream: stream.recv(1), stream), ConnectionError)
+    assert error_in_another_thread(lambda stream: stream.close(), stream) is None

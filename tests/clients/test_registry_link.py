@@ -125,6 +125,18 @@ def test_a_registry_that_takes_links_and_no_streams(play, monkeypatch):
         strac.wait("name")
 
 
+def test_a_registry_that_does_not_come_back(play, monkeypatch):
+    script, strac = play(lambda script, link, stream: [])
+    with strac:
+        assert strac.list() == []
+        script.listener.close()
+        script.links[0].close(linger=0)
+        monkeypatch.setattr("stractory.clients.client.DEFAULT_TIMEOUT", 0.3)
+        late = rf"{script.listener.address} did not come back in 0\.3 s: nobody answers at .*refused"
+        with pytest.raises(stractory.RegistryUnavailable, match=late):
+            strac.list()
+
+
 def test_close_ends_the_calls_that_wait(play):
     asked = Event()
 

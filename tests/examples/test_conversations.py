@@ -240,3 +240,15 @@ def test_drawing(start, name):
     newcomer.type("clear")
     for person in (second, newcomer):
         assert [person.line() for _ in range(10)] == ["draw.clear", *BLANK]
+
+
+@pytest.mark.parametrize(
+    "example", ["chatroom talk bytes Alex", "multicast events", "multicast cat", "drawing odd"]
+)
+def test_input_that_is_no_text(cluster: Cluster, example: str) -> None:
+    program = Program(cluster, *example.split())
+    program.line()
+    program.stdin.write(b"\xff\xfe no UTF-8\n")
+    assert program.leave() == 0
+    with program.stdout as said:
+        assert b"Traceback" not in said.read()

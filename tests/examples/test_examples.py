@@ -93,6 +93,21 @@ def test_without_a_registry(example: str, key: str, tmp_path: Path) -> None:
     assert run.stderr.startswith(f"{example}: ") and (nobody if key else str(key_file)) in run.stderr
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_usage(cluster: Cluster, path: Path) -> None:
+    assert run(cluster, path, "--help").startswith(f"usage: {path.name}")
+    with cluster.client() as strac:
+        before = strac.list()
+        wrong = subprocess.run(
+            [sys.executable, str(path), "--wrong"],
+            env={**cluster.env, "STRACTORY_REGISTRY": cluster.address},
+            capture_output=True,
+            text=True,
+        )
+        assert (wrong.returncode, wrong.stdout) == (2, "") and wrong.stderr.startswith("usage: ")
+        assert strac.list() == before
+
+
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The demo under way, with ``tmp_path`` as its temporary folder."""

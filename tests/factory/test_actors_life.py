@@ -9,12 +9,14 @@ import socket
 
 import gevent
 import pytest
+from gevent.event import Event
 
 import stractory
 from stractory.worker.pool import READY
 from tests.factory.test_factory import exchange, gated_leaver, read_all
 from tests.support.actors import Gate, echo
 from tests.support.cluster import Cluster, alive, until
+from tests.support.green import green_until
 
 
 def error_of_create(strac, name, init, **options):
@@ -60,6 +62,92 @@ def test_a_fork_in_an_init_makes_no_second_worker(strac, name):
     child = int(read_all(strac.connect(name)))
     assert child  # the worker answers, not its child
     until(lambda: not alive(child))
+
+
+# ---- the orderly end -------------------------------------------------------------------------------------
+
+
+def patient(options):
+    """An rpc actor in whose methods one can wait."""
+    from gevent.event import Event
+
+    def wait(hear):
+        hear()
+        Event().wait()
+
+    def items():
+        yield "first"
+        Event().wait()
+
+    return {"wait": wait, "items": items}
+
+
+KINDS = {
+    "stream": lambda: stractory.stream(echo),
+    "rpc": lambda: stractory.rpc(patient),
+    "eventemitter": lambda: stractory.eventemitter(lambda options: lambda emitter: None),
+    "spawn": lambda: stractory.spawn("cat"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", ["destroy", "replace"])
+def test_an_orderly_end_is_no_failure(cluster, name, kind, end):
+    told = []
+    with cluster.client() as strac:
+        for event in ("actor-error", "actor-fail", "actor-close"):
+            strac.on(event, lambda *arguments, event=event: told.append((event, arguments[-1])))
+        strac.create(name, KINDS[kind]())
+        connection = strac.connect(name)
+        if end == "destroy":
+            strac.destroy(name)
+        else:
+            strac.create(name, KINDS[kind](), if_exists="replace")
+        green_until(lambda: connection.closed and told)
+        gevent.idle()
+        assert told == [("actor-close", False)]
+        if end == "replace":
+            strac.destroy(name)
+
+
+@pytest.mark.parametrize("kind", ["stream", "spawn"])
+def test_who_reads_of_an_actor_that_ends_hears_of_that(strac, name, kind):
+    strac.create(name, KINDS[kind]())
+    with strac.connect(name) as stream:
+        stream.settimeout(20)
+        stream.sendall(b"not the end")
+        assert stream.recv(100) == b"not the end"
+        reading = gevent.spawn(stream.recv, 1)
+        strac.destroy(name)
+        with pytest.raises(stractory.ActorEnded, match="has ended: it was destroyed"):
+            reading.get(timeout=20)
+
+
+def test_calls_of_an_actor_that_ends_tell_so(strac, name):
+    strac.create(name, stractory.rpc(patient))
+    with strac.connect(name) as client:
+        items = client.items()
+        assert next(items) == "first"
+        begun = Event()
+        waiting = client.wait.future(begun.set)
+        assert begun.wait(20)
+        strac.destroy(name)
+        for use in (waiting.get, lambda: next(items), client.wait):
+            with pytest.raises(stractory.ActorEnded, match="it was destroyed"):
+                use()
+
+
+def test_an_orderly_end_of_the_worker_is_no_failure(name):
+    with Cluster(workers=1) as cluster, cluster.client() as strac:
+        strac.create(name, echo)
+        with strac.connect(name) as stream:
+            assert exchange(stream) == b"hello"
+            assert cluster.pool is not None
+            assert cluster.pool.end() == 0
+            cluster.pool = None
+            stream.settimeout(20)
+            with pytest.raises(stractory.ActorEnded, match="its worker shut down"):
+                stream.recv(1)
 
 
 # ---- failures --------------------------------------------------------------------------------------------

@@ -537,7 +537,7 @@ def test_background_event_comes_between_calls(cluster, strac, name):
         assert exchange(stream) == b"hello"
         strac.destroy(name)
         assert closed.wait(20)
-    assert (told[0][0], told[0][2]) == (name, True)
+    assert (told[0][0], told[0][2]) == (name, False)
 
 
 def test_background_errors_are_the_same(cluster, name):
@@ -557,18 +557,19 @@ def test_a_client_belongs_to_one_thread(strac):
         threads.submit(strac.list).result(20)
 
 
-@pytest.mark.parametrize("orderly", [True, False])
-def test_actor_close_event(strac, name, orderly):
+@pytest.mark.parametrize("end", ["returned", "destroyed", "failed"])
+def test_actor_close_event(strac, name, end):
     told = gevent.event.AsyncResult()
     strac.on("actor-close", lambda *arguments: told.set(arguments))
-    strac.create(name, echo)
+    strac.create(name, failing_handler if end == "failed" else echo)
     stream = strac.connect(name)
-    assert exchange(stream) == b"hello"
-    if orderly:
-        stream.shutdown(socket.SHUT_WR)  # the actor's handler returns
-    else:
+    if end == "destroyed":
+        assert exchange(stream) == b"hello"
         strac.destroy(name)
-    assert told.get(timeout=20) == (name, stream, not orderly)
+    else:
+        stream.sendall(b"boom" if end == "failed" else b"hello")
+        stream.shutdown(socket.SHUT_WR)  # the actor's handler returns
+    assert told.get(timeout=20) == (name, stream, end == "failed")
 
 
 def test_unknown_event(strac):
@@ -612,7 +613,7 @@ def test_destroy_while_many_connect(strac, name):
     ending = gevent.spawn(strac.destroy, name)
     outcomes = {task.get(timeout=20) for task in tasks}
     ending.get(timeout=20)
-    assert outcomes <= {"served", "ActorNotFound", "ActorLost", "StreamReset"}
+    assert outcomes <= {"served", "ActorNotFound", "ActorLost", "ActorEnded"}
 
 
 def gated_leaver(options):

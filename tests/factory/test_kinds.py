@@ -585,9 +585,10 @@ def test_commands_that_are_none(strac, name):
     with pytest.raises(stractory.ActorStartFailed, match=r"/no/such/program.*No such file"):
         strac.create(name, stractory.spawn("/no/such/program"))
     assert strac.list(name) == []
-    for wrong in ("ls -l", "echo hi | cat"):
-        with pytest.raises(ValueError, match="shell"):
+    for wrong in ("ls -l", "echo hi | cat", 'echo "hi" | cat'):
+        with pytest.raises(ValueError, match="shell") as caught:
             stractory.spawn(wrong)
+        assert f'spawn("sh", ["-c", {json.dumps(wrong)}])' in str(caught.value)
     with pytest.raises(TypeError):
         stractory.spawn("ls", "-l")
     with pytest.raises(TypeError):

@@ -54,6 +54,33 @@ PATCHED = """
 """
 
 
+INTERRUPTED = """
+    import os, signal, sys
+    import gevent
+    import stractory
+
+    with stractory.client(sys.argv[1]) as strac:
+        try:
+            strac.list()
+            gevent.get_hub().loop.run_callback(os.kill, os.getpid(), signal.SIGINT)  # while it waits
+            strac.wait("nobody makes it")
+        except KeyboardInterrupt:
+            print("interrupted")
+"""
+
+
+def test_ctrl_c_in_a_call_is_the_callers_alone(cluster):
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), cluster.address],
+        env={**cluster.env},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (run.stderr, run.stdout) == ("", "interrupted\n")
+
+
 def test_a_patched_program(cluster, strac, name):
     strac.create(name, echo)
     run = subprocess.run(
@@ -96,7 +123,7 @@ def test_a_prompt(cluster, strac, name):
         prompt.type(f"strac.create({name + '.mine'!r}, lambda options: lambda stream, address: None).state")
         prompt.wait_for("'running'")
         strac.destroy(name)
-        prompt.wait_for(f"over: {name} True")
+        prompt.wait_for(f"over: {name} False")
 
 
 RACE = """

@@ -293,6 +293,18 @@ def test_in_turns(pair: Pair) -> None:
     assert ends.room.seen == list(range(5))  # what came too late was not run
 
 
+def test_a_future_that_is_late(ends: Ends) -> None:
+    future = ends.near.future("wait", (1,), {})
+    for wait in (lambda: future.get(timeout=0.01), lambda: future.result(timeout=0.01), future.get_nowait):
+        with pytest.raises(CallTimeout, match=r"no answer to wait\(\) in 0(\.01)? s"):
+            wait()
+    with gevent.Timeout(0.01, False) as outer:  # the caller's own stays what it is
+        future.get(timeout=20)
+    assert outer.seconds == 0.01 and not future.ready()
+    ends.room.gate.set()
+    assert future.get(timeout=20) == 1 == future.get_nowait()
+
+
 def test_futures_and_items_wait_no_longer_than_who_called(ends: Ends) -> None:
     within = AsyncResult()
 

@@ -55,12 +55,14 @@ def test_both_prove(ring: keys.KeyRing) -> None:
 
 def test_a_wrong_key_is_refused(ring: keys.KeyRing, tmp_path: Path) -> None:
     stranger = keys.load(tmp_path / "other.key", create=True).credential(keys.OPERATOR)
-    for key in (stranger, keys.Key(ring.keys[0].id, keys.OPERATOR, "x", b"0" * 32)):
+    for key in (stranger, keys.Key(ring.keys[0].id, keys.OPERATOR, "x", b"0" * 32, stranger.path)):
         theirs, mine = meet(
             lambda sock: handshake.prove_to_client(sock, "registry", ring, keys.ROLES),
             lambda sock, key=key: handshake.prove_to_server(sock, "registry", key),
         )
         assert isinstance(theirs, AuthError) and isinstance(mine, AuthError)
+        assert f"the key {key.id} of {stranger.path} (role operator, name {key.name})" in str(mine)
+        assert "STRACTORY_KEY_FILE" in str(mine)
 
 
 def test_a_role_that_is_not_wanted_is_refused(ring: keys.KeyRing) -> None:

@@ -7,8 +7,9 @@ from stractory.errors import AuthError
 from stractory.net import keys
 
 
-def test_a_missing_key_is_made_once(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "cluster.key"
+def test_a_missing_key_is_made_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "cluster.key"
+    caplog.set_level("INFO")
     made = keys.load(path, create=True)
     assert path.stat().st_mode & 0o777 == 0o600
     again = keys.load(path, create=True)
@@ -16,6 +17,22 @@ def test_a_missing_key_is_made_once(tmp_path: Path) -> None:
     keys.write_new(path)  # another first start, at the same time
     assert keys.load(path).keys[0].secret == made.keys[0].secret
     assert [file.name for file in path.parent.iterdir()] == ["cluster.key"]
+    assert caplog.messages == [f"made a new key at {path}: who has another does not get in"]
+
+
+def test_only_the_folder_of_a_default_path_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistyped = tmp_path / "nowhere" / "cluster.key"
+    with pytest.raises(AuthError, match=f"no key file at {mistyped}.*there is no folder {mistyped.parent}$"):
+        keys.load(mistyped, create=True)
+    assert not mistyped.parent.exists()
+    monkeypatch.delenv("STRACTORY_KEY_FILE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert keys.load(keys.default_path(), create=True).path.exists()
+
+
+def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
+    with pytest.raises(AuthError, match=f"cannot use the key file {tmp_path}: Is a directory$"):
+        keys.load(tmp_path)
 
 
 def test_a_missing_key_that_may_not_be_made(tmp_path: Path) -> None:

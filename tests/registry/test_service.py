@@ -155,6 +155,14 @@ def test_a_create_without_time_orders_nothing(registry, worker, timeout):
     assert worker.orders.empty() and state(registry) == []
 
 
+def test_an_actor_of_another_kind_is_not_taken_for_the_same(registry, worker):
+    worker.register(Report(life(7), Phase.RUNNING))
+    assert create(registry, create_id=b"other", if_exists="get").epoch == 7
+    rpc = Definition("rpc", Code.imported("module:init"), None, {}).packed
+    with pytest.raises(ActorExists, match="'room' is taken by an actor of another kind: stream, not rpc"):
+        registry.create("room", rpc, {}, "get", b"another", False, LIMIT)
+
+
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
 def test_no_call_is_sent_that_the_other_side_refuses(timeout):
     class Wire:

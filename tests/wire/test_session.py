@@ -34,6 +34,7 @@ from stractory.wire.frames import (
 )
 from stractory.wire.session import (
     BACKLOG,
+    ENDED,
     INTERNAL_ERROR,
     LAST_STREAM_ID,
     MAX_FRAME,
@@ -83,6 +84,13 @@ def listener() -> Session:
     return Session(dialled=False)
 
 
+def test_a_reset_tells_why(listener: Session, dialler: Session) -> None:
+    dialler.open()
+    listener.receive(b"".join(dialler.output()))
+    listener.reset(1, ENDED)
+    assert dialler.receive(b"".join(listener.output())) == [StreamWasReset(1, ENDED)]
+
+
 # ---- all events, however the bytes are cut ------------------------------------------------------------
 
 
@@ -101,9 +109,9 @@ CONVERSATION: list[tuple[bytes, list[Event]]] = [
     (data(1, b"bye", FIN), [DataReceived(1, b"bye"), StreamFinished(1)]),
     (data(1, b""), []),  # nothing, but after the end
     (window(3, FIN), [StreamFinished(3)]),
-    (window(2, RST), [StreamWasReset(2)]),
+    (window(2, RST, ENDED), [StreamWasReset(2, ENDED)]),
     (window(2, FIN), []),  # over
-    (data(4, b"lost", RST), [StreamWasReset(4)]),
+    (data(4, b"lost", RST), [StreamWasReset(4)]),  # the length of data is no code
     (data(4, b"lost"), []),  # over
     (frame(GO_AWAY, 0, 0, 0), [GoAway(0)]),
 ]

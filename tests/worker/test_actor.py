@@ -44,7 +44,7 @@ class FakeStream:
     def close(self):
         self.end.set()
 
-    def abort(self):
+    def abort(self, code=0):
         self.aborted = True
         self.end.set()
 

@@ -1,0 +1,26 @@
+"""The variables of the environment that our programs read, and those that look as if they should."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+PREFIX = "STRACTORY_"
+
+SETTINGS = (
+    *("config", "insecure-plaintext", "key-file", "listen", "log-level", "registry"),
+    *("heartbeat-timeout", "placement"),
+    *("respawn-delay", "workers"),
+    *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin", "working-dir"),
+)
+"""All settings of all programs: each ignores the variables that are for others."""
+
+VARIABLES = frozenset(PREFIX + name.replace("-", "_").upper() for name in SETTINGS)
+
+
+def misspelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Of the ``names`` of variables, each that none of our programs reads, and the one it looks like."""
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in VARIABLES:
+            for near in difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85):
+                yield name, near
