@@ -1,4 +1,4 @@
-"""Runs a command for a spawn actor and sees to it that nothing of it outlives the worker.
+"""Runs a command for a spawn actor and sees to it that none of its process group outlives the worker.
 
 A program of its own, started as ``python -I -S keeper.py CONTROL COMMAND ARGUMENT...``. CONTROL is a socket
 to the worker, on which it says in lines what happens: ``forked PID``, then ``started`` or ``failed TEXT``,

@@ -561,6 +561,16 @@ def test_a_child_at_its_own_port(strac, name):
         assert exchange(stream) == b"hello"
 
 
+def test_the_end_of_the_output_at_its_own_port(strac, name):
+    strac.create(name, stractory.spawn("sh", ["-c", "read line; head -c 8000000 /dev/zero"]), public=True)
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        sock.connect(host_port(strac.endpoint(name)))
+        sock.sendall(b"\n")
+        until(lambda: strac.list(name) == [])  # the actor is gone, and most is still on its way
+        assert len(sock.makefile("rb").read()) == 8_000_000
+
+
 def test_destroy_ends_the_child(strac, name):
     strac.create(name, stractory.spawn("sh", ["-c", "echo $$; cat"]))
     client = strac.get(name)
