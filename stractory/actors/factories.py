@@ -7,6 +7,7 @@ or the name of one that was registered by :func:`stractory.wrapper`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,6 +38,9 @@ def rpc(
     concurrency: int | None = None,
 ) -> ActorDefinition:
     """An rpc actor: ``init`` returns a dict of functions, or an object whose public methods clients call.
+
+    Of an object, the methods of its class are public, but those that begin with ``_``; what it keeps in
+    attributes is not, nor are properties. Of a dict, all is.
 
     Methods run in green threads, started in the order in which each client called; with ``concurrency`` no
     more than so many at a time (1: one turn after another). A method that is a generator streams its items.
@@ -77,14 +81,20 @@ def spawn(
     There is no shell: ``spawn("sh", ["-c", "..."])`` asks for one. ``cmd``, ``args``, ``cwd`` and ``env``
     are the actor's options, so ``create(..., options={"args": [...]})`` replaces them. ``env`` is the whole
     environment, by default the worker's. The child ends with the actor, and the actor with it.
+
+    Raises TypeError for bytes, and ValueError for a ``cmd`` that looks like a line for a shell and is no
+    file here.
     """
     if not isinstance(cmd, str) or not cmd or isinstance(args, (str, bytes)):
         raise TypeError("spawn takes a command and a list of its arguments: spawn('ls', ['-l'])")
-    if _SHELL.search(cmd):
+    words = list(args)
+    if strange := [word for word in words if isinstance(word, (bytes, bytearray))]:
+        raise TypeError(f"the arguments of a command are text, not {strange[0]!r}")
+    if _SHELL.search(cmd) and not ("/" in cmd and os.path.isfile(cmd)):
         raise ValueError(f"{cmd!r} is for a shell, and there is none: spawn('ls', ['-l'])")
     options = {
         "cmd": cmd,
-        "args": [str(word) for word in args],
+        "args": [str(word) for word in words],
         "cwd": cwd,
         "env": None if env is None else dict(env),
     }
