@@ -54,10 +54,13 @@ class Child:
                 raise
         self._control = ours
         self._told = b""
-        word, text = self._listen()
         self._ended = False
-        self.pid: int | None = int(text) if word == "started" else None
-        if self.pid is None:
+        self.pid: int | None = None
+        word, text = self._listen()
+        if word == "forked":
+            self.pid = int(text)
+            word, text = self._listen()
+        if word != "started":
             self.end()
             raise OSError(text or "the process that was to start it ended")
 
@@ -103,9 +106,10 @@ class Child:
         return -signal.SIGKILL
 
     def _kill_group(self) -> None:
-        if self.pid is not None:
+        pid, self.pid = self.pid, None  # once: later its number may be another's
+        if pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
 
     def _listen(self) -> tuple[str, str]:
         """The next line that the keeper says: a word and a text. Both are empty when it says no more."""
@@ -124,9 +128,10 @@ class Child:
         try:
             self._keeper.wait(END_LIMIT)
         except subprocess.TimeoutExpired:
-            self._kill_group()
             self._keeper.kill()
             self._keeper.wait()
+        if self._keeper.returncode:  # it was killed before it could
+            self._kill_group()
         self._control.close()
         for pipe in (self._keeper.stdin, self._keeper.stdout, self._keeper.stderr):
             pipe.close()

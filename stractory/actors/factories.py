@@ -8,6 +8,7 @@ or the name of one that was registered by :func:`stractory.wrapper`.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,6 +39,9 @@ def rpc(
     concurrency: int | None = None,
 ) -> ActorDefinition:
     """An rpc actor: ``init`` returns a dict of functions, or an object whose public methods clients call.
+
+    Of an object, the methods of its class are public, but those that begin with ``_``; what it keeps in
+    attributes is not, nor are properties. Of a dict, all is.
 
     Methods run in green threads, started in the order in which each client called; with ``concurrency`` no
     more than so many at a time (1: one turn after another). A method that is a generator streams its items.
@@ -82,15 +86,21 @@ def spawn(
     All clients share the child's input, which none of them ends: it does not see its end before the actor
     is destroyed, and then it is ended too. A command that gives its output only at the end of its input, as
     ``gzip`` does, needs a shell that gives it a part at a time: ``while head -c 16000 | gzip; do :; done``.
+
+    Raises TypeError for bytes, and ValueError for a ``cmd`` that looks like a line for a shell and is no
+    file here.
     """
     if not isinstance(cmd, str) or not cmd or isinstance(args, (str, bytes)):
         raise TypeError("spawn takes a command and a list of its arguments: spawn('ls', ['-l'])")
-    if _SHELL.search(cmd):
+    words = list(args)
+    if strange := [word for word in words if isinstance(word, (bytes, bytearray))]:
+        raise TypeError(f"the arguments of a command are text, not {strange[0]!r}")
+    if _SHELL.search(cmd) and not ("/" in cmd and os.path.isfile(cmd)):
         asked = f'spawn("sh", ["-c", {json.dumps(cmd, ensure_ascii=False)}])'
         raise ValueError(f"{cmd!r} is for a shell, and there is none: spawn('ls', ['-l']), or {asked}")
     options = {
         "cmd": cmd,
-        "args": [str(word) for word in args],
+        "args": [str(word) for word in words],
         "cwd": cwd,
         "env": None if env is None else dict(env),
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import partialmethod, singledispatchmethod
 from types import ModuleType
 from typing import Any
 
@@ -50,7 +52,12 @@ class RpcServer:
 
 
 def methods_of(made: Any) -> Mapping[str, Callable[..., Any]]:
-    """What clients may call: functions in a dict, or the public methods of an object. Raises TypeError."""
+    """What clients may call: functions in a dict, or the public methods of an object. Raises TypeError.
+
+    Of an object, that is what its class has (of a module, what it has itself) and only what was made to be
+    called as a method: properties are not run, and neither classes nor functions kept in attributes are
+    for clients.
+    """
     if isinstance(made, Mapping):
         methods = {name: value for name, value in made.items() if isinstance(name, str) and callable(value)}
         if len(methods) < len(made):
@@ -59,12 +66,25 @@ def methods_of(made: Any) -> Mapping[str, Callable[..., Any]]:
     elif type(made).__module__ == "builtins" and not isinstance(made, ModuleType):
         raise TypeError(f"init of an rpc actor returns a dict of functions or an object, not {made!r}")
     else:
-        names = (name for name in dir(made) if not name.startswith("_"))
-        methods = {name: value for name in names if callable(value := getattr(made, name))}
+        home = made if isinstance(made, ModuleType) else type(made)
+        names = (name for name in dir(home) if not name.startswith("_"))
+        methods = {
+            name: getattr(made, name)
+            for name in names
+            if _is_method(inspect.getattr_static(home, name, None))
+        }
     methods = {name: value for name, value in methods.items() if name not in HOOKS}
     if not methods:
         raise TypeError(f"init of an rpc actor returned {type(made).__name__}, which has no public methods")
     return methods
+
+
+_MADE_OF_FUNCTIONS = (staticmethod, classmethod, partialmethod, singledispatchmethod)
+
+
+def _is_method(found: Any) -> bool:
+    """Whether it, as it stands in a class, is a method; isroutine() alone also takes cached properties."""
+    return isinstance(found, _MADE_OF_FUNCTIONS) or (inspect.isroutine(found) and callable(found))
 
 
 class RemoteMethod:

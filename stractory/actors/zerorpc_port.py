@@ -1,35 +1,35 @@
 """An rpc actor's own port: a zerorpc server, for any zerorpc client, and for ours with callbacks.
 
 A zerorpc client calls the actor's methods as those of any zerorpc server; a method that returns a generator
-is a zerorpc stream. A client of ours calls :data:`SESSION` with the actor's name and epoch, and the channel
-that this opens carries rpc messages (:mod:`stractory.wire.messages`) both ways, as many in an event as
-there are at the time: one argument, bin. It ends with an event named :data:`END`.
+is a zerorpc stream. A client of ours opens a session (:mod:`stractory.actors.zerorpc_session`).
 
 What zerorpc 0.6.3 leaves open is closed here: events that would end its dispatcher are dropped, a channel
-whose client sends more than it may is cut off, and Python above 3.10 can tell a method's arguments.
+whose client sends more than it may is cut off, events in a long row let others have their turn, every error
+is answered, and Python above 3.10 can tell a method's arguments.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any, cast
+import traceback
+from collections.abc import Iterator
+from typing import Any
 
 import gevent
 import zmq
-from gevent.event import AsyncResult, Event
+from gevent.event import Event
 from gevent.queue import Full
-from zerorpc import Client, Context, LostRemote, TimeoutExpired
-from zerorpc.channel import BufferedChannel, ChannelMultiplexer
+from zerorpc import LostRemote
+from zerorpc.channel import ChannelMultiplexer
 from zerorpc.core import Server as ZerorpcServer
 from zerorpc.core import ServerBase
 from zerorpc.decorators import DecoratorBase
 from zerorpc.events import Events
-from zerorpc.heartbeat import HeartBeatOnChannel
 from zerorpc.patterns import ReqRep, ReqStream
 
-from stractory.errors import LinkClosed, ProtocolError, StaleLocation, WorkerUnavailable
+from stractory.actors.zerorpc_session import LINGER, SESSION, carrier_over, context
+from stractory.errors import LinkClosed, StaleLocation, to_wire
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
@@ -37,36 +37,13 @@ from stractory.net.serving import Methods, Serving
 
 log = logging.getLogger(__name__)
 
-SESSION = "_stractory_session"
-"""The method that turns a channel into a connection of ours."""
-
-MESSAGES, END = "messages", "end"
-"""Names of events on such a channel."""
-
-MOST_SOCKETS = 65_000
-"""ZeroMQ sockets of a process; without a word it allows 1,023."""
-
-LINGER = 1000
-"""Milliseconds for which a closed socket still tries to send; without a word ZeroMQ tries for ever."""
-
 STUCK = 1.0
 """Seconds in which a channel must take an event; the others of its port wait meanwhile."""
 
-HEARTBEAT = 5.0
-"""Seconds between signs of life on a session; after twice as long without one it is over."""
-
-TIME_LIMIT = 5.0
-"""Seconds in which a port must answer."""
+IN_A_ROW = 32
+"""Events that a port takes or sends before the loop has its turn."""
 
 _ID_LIMIT = 64
-
-
-def context() -> Context:
-    """The process's ZeroMQ context, with room for as many actors as it has descriptors."""
-    shared = Context.get_instance()
-    if shared.get(zmq.MAX_SOCKETS) < MOST_SOCKETS:
-        shared.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
-    return shared
 
 
 class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
@@ -86,16 +63,27 @@ class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
     def close(self) -> None:
         """End it; connections of ours are told."""
         for carrier in list(self._sessions):
-            carrier.abort()
+            carrier.give_up(LinkClosed(f"{carrier.label}: the actor has ended"))
         gevent.sleep(0)  # lets the green thread of zerorpc's that sends take that to ZeroMQ
-        self._task_pool.kill(block=False)
+        self._task_pool.kill(_Closed, block=False)
         super().close()
+
+    def _print_traceback(self, protocol_v1: bool, exc_infos: Any) -> tuple[str, ...]:
+        """What an ERR event says: name, text and traceback of an error, or one text in protocol version 1."""
+        error = exc_infos[1]
+        _, text, details = to_wire(error, traceback.format_exc())
+        name = details.get("type", type(error).__name__)
+        return (f"{name}: {text}",) if protocol_v1 else (name, text, details.get("remote_traceback", ""))
 
     @property
     def endpoint(self) -> str:
         """Where it is bound."""
         bound: bytes = self._events._socket.getsockopt(zmq.LAST_ENDPOINT)
         return bound.rstrip(b"\0").decode()
+
+
+class _Closed(gevent.GreenletExit):
+    """Ends the calls of a port that is closed. Nobody can be answered there any more."""
 
 
 class OpenPort:
@@ -113,8 +101,23 @@ class OpenPort:
 
 
 class _ValidEvents(Events):  # type: ignore[misc]
+    """Without malformed ones, and without end only in appearance: zerorpc's green threads hand each other
+    event after event, as long as there are any, in one and the same turn of the loop."""
+
+    _passed = 0
+
+    def emit_event(self, event: Any, timeout: float | None = None) -> None:
+        super().emit_event(event, timeout)
+        self._give_way()
+
+    def _give_way(self) -> None:
+        self._passed += 1
+        if self._passed % IN_A_ROW == 0:
+            gevent.sleep(0)
+
     def recv(self, timeout: float | None = None) -> Any:
         while True:
+            self._give_way()
             try:
                 event = super().recv(timeout)
             except (gevent.Timeout, OSError):
@@ -164,11 +167,14 @@ class _Either:
     """A result, or a stream where the method returns an iterator."""
 
     def process_call(self, context: Any, channel: Any, request: Any, method: Any) -> None:
-        value = method(*request.args)
-        if isinstance(value, Iterator):
-            ReqStream().process_call(context, channel, request, lambda *args: value)
-        else:
-            ReqRep().process_call(context, channel, request, lambda *args: value)
+        try:
+            value = method(*request.args)
+            pattern = ReqStream() if isinstance(value, Iterator) else ReqRep()
+            pattern.process_call(context, channel, request, lambda *args: value)
+        except (Exception, _Closed):
+            raise
+        except BaseException as error:  # zerorpc answers no others, and sys.exit() must not end the process
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
     def accept_answer(self, event: Any) -> bool:
         return True
@@ -231,65 +237,3 @@ class _Session(DecoratorBase):  # type: ignore[misc]
 
     def _zerorpc_args(self) -> list[Any]:
         return [["name", "epoch"], None, None, None]
-
-
-def carrier_over(channel: BufferedChannel, label: str, ended: Callable[[], Any]) -> BlockingCarrier:
-    """A carrier over a zerorpc channel. ``ended`` is called when it is over."""
-
-    def read() -> Iterator[bytes]:
-        while (event := channel.recv()).name != END:
-            match event.name, event.args:
-                case "messages", [bytes() as data]:
-                    yield data
-                case _:
-                    raise ProtocolError(f"{label}: malformed event")
-
-    def shut(broken: bool) -> None:
-        try:
-            channel.channel.emit(END, ())  # past the flow control, which would wait
-        except Exception as error:  # of a channel that is gone, anything
-            log.debug("%s: %s", label, error)
-        ended()
-
-    return BlockingCarrier(label, read=read(), write=lambda data: channel.emit(MESSAGES, [data]), shut=shut)
-
-
-def dial(endpoint: str, label: str, name: str, epoch: int) -> BlockingCarrier:
-    """A connection of ours to a :class:`Port`. Raises StaleLocation and WorkerUnavailable."""
-    opened: AsyncResult[Any] = AsyncResult()
-    # In a green thread of its own: a lost heartbeat raises in the one that made the channel.
-    keeping = gevent.spawn(_keep_session, endpoint, label, (name, epoch), opened)
-    try:
-        return cast("BlockingCarrier", opened.get())
-    except BaseException:
-        keeping.kill(block=False)
-        raise
-
-
-def _keep_session(endpoint: str, label: str, life: tuple[str, int], opened: AsyncResult[Any]) -> None:
-    client = Client(context=context())
-    client._events.setsockopt(zmq.LINGER, LINGER)
-    client.connect(endpoint)
-    channel = BufferedChannel(HeartBeatOnChannel(client._multiplexer.channel(), freq=HEARTBEAT))
-    carrier = None
-    try:
-        channel.emit(SESSION, life)
-        answer = channel.recv(timeout=TIME_LIMIT)
-        if answer.name == "ERR":
-            raise StaleLocation(str(answer.args[1]))
-        over = Event()
-        carrier = carrier_over(channel, label, over.set)
-        opened.set(carrier)
-        over.wait()
-    except (LostRemote, TimeoutExpired) as error:
-        if carrier is None:
-            opened.set_exception(WorkerUnavailable(f"{label}: nobody answers at {endpoint}"))
-        else:
-            carrier.give_up(LinkClosed(f"{label}: {error}"))
-    except BaseException as error:
-        opened.set_exception(error)
-        if not isinstance(error, (Exception, gevent.GreenletExit)):
-            raise
-    finally:
-        channel.close()
-        client.close()

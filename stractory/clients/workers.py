@@ -82,9 +82,9 @@ class WorkerLinks:
         """A connection of its own to the actor's own port. Raises as open(), and ActorNotPublic."""
         port = self.endpoint(info)
         if info.kind == "rpc":
-            from stractory.actors import zerorpc_port  # ZeroMQ is loaded if needed
+            from stractory.actors import zerorpc_session  # ZeroMQ is loaded if needed
 
-            carrier = zerorpc_port.dial(f"tcp://{port}", f"actor {info.name!r}", info.name, info.epoch)
+            carrier = zerorpc_session.dial(f"tcp://{port}", f"actor {info.name!r}", info.name, info.epoch)
             self._direct.add(carrier)
             return carrier
         try:

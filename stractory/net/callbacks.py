@@ -69,7 +69,7 @@ class Callback:
             raise
         except OSError as error:  # LinkError is one
             if self._calls.stream.closed:
-                raise CallbackGone(f"the process of {self!r} is gone: {error}") from None
+                raise CallbackGone(f"the connection of {self!r} is gone: {error}") from None
             raise
 
     @property

@@ -152,7 +152,10 @@ class BlockingCarrier:
                 raise self._over
 
     def call_at_end(self, callback: Callable[[Exception | None], None]) -> None:
-        """Call it once, with what broke it or None, when it is over; at once if it is already."""
+        """Call it once, with what broke it or None, when it is over; at once if it is already.
+
+        One that was closed is over, though what was queued may still be on its way.
+        """
         if self.closed:
             callback(None)
         else:
@@ -165,14 +168,16 @@ class BlockingCarrier:
         elif not self._closing:
             self._closing = True
             gevent.spawn(self._finish, self._writer)
+            self._tell_end(None)
 
     def _finish(self, writer: gevent.Greenlet[..., None]) -> None:
         writer.join(STILL_LIMIT)
         self._end(None)
 
     def abort(self, code: int = 0) -> None:
-        """End it at once."""
-        self._end(OSError(errno.ECONNABORTED, f"{self.label}: given up here"))
+        """End it at once, unless it was closed: what was queued before that is still sent."""
+        if not self._closing:
+            self._end(OSError(errno.ECONNABORTED, f"{self.label}: given up here"))
 
     def give_up(self, error: Exception) -> None:
         """End it at once because of ``error``."""
@@ -190,6 +195,9 @@ class BlockingCarrier:
         self._shut(error is not None)
         if self._receiver is not None and not self._finished:
             self._receiver.stream_ended(error)
+        self._tell_end(error)
+
+    def _tell_end(self, error: Exception | None) -> None:
         callbacks, self._at_end = self._at_end, []
         for callback in callbacks:
             callback(error)
@@ -197,9 +205,11 @@ class BlockingCarrier:
 
 def over_socket(sock: SocketStream, label: str) -> BlockingCarrier:
     """A carrier over a TCP connection of its own."""
-    return BlockingCarrier(
+    carrier = BlockingCarrier(
         label,
         read=iter(sock),
         write=sock.sendall,
         shut=lambda broken: sock.abort() if broken else sock.close(),
     )
+    carrier.call_at_end(lambda error: sock.tell_end())
+    return carrier

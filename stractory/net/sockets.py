@@ -87,7 +87,7 @@ class SocketStream(socket.socket):
             yield data
 
     def call_at_end(self, callback: Callable[[Exception | None], None]) -> None:
-        """Call it once when the connection is closed here."""
+        """Call it once when the connection is closed here, or is about to be when all was sent."""
         self._at_end += (callback,)
 
     def abort(self, code: int = 0) -> None:
@@ -98,6 +98,10 @@ class SocketStream(socket.socket):
 
     def close(self) -> None:
         super().close()
+        self.tell_end()
+
+    def tell_end(self) -> None:
+        """Tell who asked by call_at_end: its owner will close it, and it is for nobody else to abort."""
         callbacks, self._at_end = self._at_end, ()
         for callback in callbacks:
             callback(None)

@@ -15,7 +15,7 @@ class Turns:
         self._waiting: deque[Event] = deque()
 
     def __enter__(self) -> None:
-        if self._free and not self._waiting:
+        if self._free:  # then nobody waits
             self._free -= 1
             return
         mine = Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
+from stractory.actors import child as child_module
 from stractory.actors.child import Child, Command, command_of
 from stractory.actors.spawn import SpawnClient, SpawnServer
 from stractory.errors import ActorExited
@@ -239,11 +241,55 @@ def test_a_command_that_signals_its_own_group(stage: Stage) -> None:
 
 
 def test_a_keeper_that_is_killed(stage: Stage) -> None:
-    stage.start(command("sh", "-c", "echo $$; kill -9 $PPID; sleep 1000"))
+    stage.start(command("sh", "-c", "echo $$; read line; kill -9 $PPID; sleep 1000"))
     client = stage.connect()
     pid = int(client.makefile("r").readline())
+    client.sendall(b"\n")
     assert stage.owner.status.get(timeout=5) == -9
     until(lambda: not alive(pid))
+
+
+def living_in(folder: Path) -> list[int]:
+    """The processes that work in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(process / "cwd") == str(folder) and alive(int(process.name)):
+                found.append(int(process.name))
+    return found
+
+
+DYING_KEEPER = """
+import os, signal, sys
+sys.path.insert(0, {folder!r})
+import keeper
+write = os.write
+def write_or_die(descriptor, data):
+    if data.startswith({word!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write(descriptor, data)
+os.write = write_or_die
+keeper.main()
+"""
+
+
+@pytest.mark.parametrize("word", [b"forked", b"started"])
+def test_a_keeper_that_dies_before_it_tells(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: bytes
+) -> None:
+    dying = tmp_path / "dying.py"
+    dying.write_text(DYING_KEEPER.format(folder=str(Path(child_module.__file__).parent), word=word))
+    monkeypatch.setattr(child_module, "_KEEPER", str(dying))
+    with pytest.raises(OSError, match="the process that was to start it ended"):
+        Child(command("sleep", "1000", cwd=str(tmp_path)))
+    until(lambda: not living_in(tmp_path))
+
+
+def test_a_keeper_that_dies_before_the_end(tmp_path: Path) -> None:
+    child = Child(command("sleep", "1000", cwd=str(tmp_path)))
+    os.kill(child._keeper.pid, signal.SIGKILL)
+    child.end()
+    until(lambda: not living_in(tmp_path))
 
 
 def test_a_command_that_ignores_the_end(stage: Stage) -> None:

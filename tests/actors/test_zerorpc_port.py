@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -13,16 +16,27 @@ import zerorpc
 import zmq
 from gevent.event import AsyncResult, Event
 
-from stractory.actors import zerorpc_port
+from stractory.actors import zerorpc_port, zerorpc_session
 from stractory.actors.rpc import RpcClient
-from stractory.errors import CallbackGone, StaleLocation, UnknownMethod, WorkerUnavailable
+from stractory.errors import CallbackGone, LinkClosed, StaleLocation, UnknownMethod, WorkerUnavailable
 from stractory.net.calls import Calls
 from stractory.net.serving import Serving
+from tests.support.green import green_until
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST = 100_000
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
 
 
 class Room:
     def __init__(self) -> None:
         self.people: dict[str, Any] = {}
+        self.counted = 0
+        self.error: BaseException = KeyError("lost")
 
     def add(self, first: int, second: int = 1) -> int:
         """The sum.
@@ -37,6 +51,20 @@ class Room:
     def fail(self) -> None:
         raise KeyError("lost")
 
+    def wait(self) -> None:
+        Event().wait()
+
+    def naturals(self) -> Iterator[int]:
+        for self.counted in range(1, MOST + 1):
+            yield self.counted
+
+    def throw(self) -> None:
+        raise self.error
+
+    def yield_and_throw(self) -> Iterator[int]:
+        yield 1
+        raise self.error
+
     def join(self, name: str, tell: Any) -> None:
         self.people[name] = tell
 
@@ -45,7 +73,10 @@ class Room:
             tell(text)
 
     def methods(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("add", "count", "fail", "join", "say")}
+        return {name: getattr(self, name) for name in METHODS}
+
+
+METHODS = ["add", "count", "fail", "join", "naturals", "say", "throw", "wait", "yield_and_throw"]
 
 
 @pytest.fixture
@@ -54,14 +85,19 @@ def room() -> Room:
 
 
 @pytest.fixture
-def endpoint(room: Room) -> Iterator[str]:
+def port(room: Room) -> Iterator[zerorpc_port.Port]:
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)
     port = zerorpc_port.Port("room", 7, room.methods(), Serving(room.methods(), functions=True))
     port.bind("tcp://127.0.0.1:0")
     running = gevent.spawn(port.run)
-    yield port.endpoint
+    yield port
     port.close()
     running.kill()
+
+
+@pytest.fixture
+def endpoint(port: zerorpc_port.Port) -> str:
+    return port.endpoint
 
 
 @pytest.fixture
@@ -84,16 +120,16 @@ def test_a_stock_client(stock: zerorpc.Client) -> None:
 def test_what_the_zerorpc_command_asks(stock: zerorpc.Client) -> None:
     told = stock._zerorpc_inspect()
     assert told["name"] == "room"
-    assert set(told["methods"]) == {"add", "count", "fail", "join", "say"}
+    assert sorted(told["methods"]) == METHODS
     assert told["methods"]["add"] == {
         "args": [{"name": "first"}, {"name": "second", "default": 1}],
         "doc": "The sum.\n\nOf two numbers.",
     }
-    assert stock._zerorpc_list() == ["add", "count", "fail", "join", "say"]
+    assert stock._zerorpc_list() == METHODS
 
 
 def open_session(endpoint: str) -> RpcClient:
-    carrier = zerorpc_port.dial(endpoint, "actor 'room'", "room", 7)
+    carrier = zerorpc_session.dial(endpoint, "actor 'room'", "room", 7)
     return RpcClient(Calls(carrier, Serving(functions=True)))
 
 
@@ -119,13 +155,13 @@ def test_callbacks_over_zerorpc(endpoint: str, room: Room) -> None:
 
 def test_another_life_at_the_port(endpoint: str) -> None:
     with pytest.raises(StaleLocation):
-        zerorpc_port.dial(endpoint, "actor 'room'", "room", 8)
+        zerorpc_session.dial(endpoint, "actor 'room'", "room", 8)
 
 
 def test_nobody_at_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zerorpc_port, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(zerorpc_session, "TIME_LIMIT", 0.2)
     with pytest.raises(WorkerUnavailable, match="room"):
-        zerorpc_port.dial("tcp://127.0.0.1:1", "actor 'room'", "room", 8)
+        zerorpc_session.dial("tcp://127.0.0.1:1", "actor 'room'", "room", 8)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +187,7 @@ def test_nobody_at_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=repr,
 )
 def test_malformed_events(endpoint: str, stock: zerorpc.Client, parts: list[bytes]) -> None:
-    raw = zmq.Context.instance().socket(zmq.DEALER)
-    raw.linger = 0
-    raw.connect(endpoint)
+    raw = raw_client(endpoint)
     for _ in range(3):
         raw.send_multipart(parts)
     assert stock.add(1, 2) == 3
@@ -161,18 +195,117 @@ def test_malformed_events(endpoint: str, stock: zerorpc.Client, parts: list[byte
     assert stock.add(2, 2) == 4
 
 
-def test_a_client_that_floods_its_channel_harms_itself_only(
-    endpoint: str, stock: zerorpc.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(zerorpc_port, "STUCK", 0.05)
+def raw_client(endpoint: str) -> Any:
+    """A ZeroMQ socket that may say what it likes."""
     raw = zmq.Context.instance().socket(zmq.DEALER)
     raw.linger = 0
     raw.connect(endpoint)
-    raw.send_multipart(
-        [b"", msgpack.packb([{"message_id": b"m", "v": 3}, "_stractory_session", ["room", 7]])]
-    )
-    for number in range(500):
-        header = {"message_id": b"%d" % number, "response_to": b"m", "v": 3}
-        raw.send_multipart([b"", msgpack.packb([header, "messages", [b""]])])
+    return raw
+
+
+def event(name: str, args: Any, **header: Any) -> list[bytes]:
+    return [b"", msgpack.packb([{"message_id": b"m", "v": 3, **header}, name, args])]
+
+
+def test_a_client_that_floods_its_channel_harms_itself_only(
+    endpoint: str, stock: zerorpc.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(zerorpc_port, "STUCK", 0.05)
+    raw = raw_client(endpoint)
+    raw.send_multipart(event("wait", []))
+    for number in range(3000):
+        raw.send_multipart(event("messages", [b""], message_id=b"%d" % number, response_to=b"m"))
+    green_until(lambda: "takes no more events and is cut off" in caplog.text)
     assert stock.add(1, 2) == 3
     raw.close()
+
+
+def test_a_client_that_takes_a_generator_without_end_holds_up_nobody(
+    endpoint: str, stock: zerorpc.Client, room: Room
+) -> None:
+    raw = raw_client(endpoint)
+    raw.send_multipart(event("naturals", []))
+    green_until(lambda: room.counted)
+    raw.send_multipart(event("_zpc_more", [10**9], message_id=b"n", response_to=b"m"))
+    green_until(lambda: room.counted > 100)
+    assert stock.add(1, 2) == 3
+    assert room.counted < MOST
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "name", "text"),
+    [
+        (ValueError("file \udcff"), "ValueError", r"file \udcff"),
+        (Speechless(), "Speechless", "without a text"),
+        (gevent.GreenletExit("over"), "RuntimeError", "GreenletExit: over"),
+        (SystemExit(3), "RuntimeError", "SystemExit: 3"),
+        (ValueError("x" * 80_000_000), "ValueError", "xxx"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("method", ["throw", "yield_and_throw"])
+def test_every_error_is_answered(
+    stock: zerorpc.Client, room: Room, raised: BaseException, name: str, text: str, method: str
+) -> None:
+    room.error = raised
+    with pytest.raises(zerorpc.RemoteError) as caught:
+        list(stock(method))
+    assert caught.value.name == name and text in caught.value.msg
+    assert len(caught.value.msg) < 1_000_000 and len(caught.value.traceback) < 1_000_000
+
+
+def test_an_error_in_the_first_version_of_the_protocol(endpoint: str) -> None:
+    raw = raw_client(endpoint)
+    raw.send_multipart(event("fail", [], v=1))
+    green_until(lambda: raw.poll(0))
+    _, name, args = msgpack.unpackb(raw.recv_multipart()[1])
+    assert (name, args) == ("ERR", ["KeyError: 'lost'"])
+    raw.close()
+
+
+def test_a_session_ends_with_its_connection(port: zerorpc_port.Port) -> None:
+    with open_session(port.endpoint) as client:
+        closed = Event()
+        client.on_close(closed.set)
+        assert client.add(1, 2) == 3
+        port._events._socket.close()  # as when the worker dies: it says no more
+        assert closed.wait(5)
+        with pytest.raises(LinkClosed, match="the connection ended"):
+            client.add(1, 2)
+
+
+def test_who_stops_waiting_as_the_session_opens_leaves_none_behind(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    class Interrupted(AsyncResult):
+        def get(self, *args: Any) -> Any:
+            opened.append(super().get(*args))
+            raise TimeoutError
+
+    monkeypatch.setattr(zerorpc_session, "AsyncResult", Interrupted)
+    with pytest.raises(TimeoutError):
+        zerorpc_session.dial(endpoint, "actor 'room'", "room", 7)
+    green_until(lambda: opened[0].closed)
+
+
+def test_the_limits_of_zeromq(port: zerorpc_port.Port) -> None:
+    assert zerorpc_session.context().get(zmq.MAX_SOCKETS) == zerorpc_session.MOST_SOCKETS
+    assert port._events._socket.getsockopt(zmq.LINGER) == zerorpc_session.LINGER
+
+
+def test_a_port_that_is_gone_does_not_hold_up_the_end_of_a_client() -> None:
+    program = (
+        "import gevent\n"
+        "from stractory.actors import zerorpc_session as session\n"
+        "from stractory.errors import WorkerUnavailable\n"
+        "session.TIME_LIMIT = 0.1\n"
+        "try:\n"
+        "    session.dial('tcp://127.0.0.1:1', 'room', 'room', 7)\n"
+        "except WorkerUnavailable:\n"
+        "    gevent.idle()\n"
+        "    session.context().term()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30, cwd=ROOT)

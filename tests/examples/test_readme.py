@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import stractory
 from tests.support.cluster import Cluster
 from tests.support.prompt import Prompt
 
@@ -74,6 +76,43 @@ def test_it_runs_as_a_file(cluster: Cluster, tmp_path: Path, document: str, line
         )
         assert run.returncode == 0, run.stderr
         check(run.stdout, lines)
+
+
+class Ear:
+    """A function of a client's."""
+
+    def __init__(self, *, leaving: bool) -> None:
+        self.leaving = leaving
+        self.heard: list[Any] = []
+
+    def __call__(self, *what: Any) -> None:
+        if self.leaving:  # its on_close is yet to be called
+            raise stractory.CallbackGone("it has left")
+        self.heard.append(what)
+
+    def on_close(self, function: Any) -> None:
+        pass
+
+
+def defined(document: str, name: str) -> Any:
+    """What a document defines: a class or function of that name."""
+    (block,) = (block for block in blocks_of(document) if re.search(f"^(class|def) {name}\\b", block, re.M))
+    space: dict[str, Any] = {"stractory": stractory}
+    exec(re.split(r"^strac\.", block, maxsplit=1, flags=re.MULTILINE)[0], space)
+    return space[name]
+
+
+def test_who_is_leaving_the_rooms_hurts_nobody() -> None:
+    ear = Ear(leaving=False)
+    room = defined("README.md", "Room")({})
+    room.join("Alex", Ear(leaving=True))
+    room.join("Bob", ear)
+    room.say("Bob", "Hello")
+    chatroom = defined("docs/from-node.md", "chatroom")({})
+    chatroom["on"]("msg", Ear(leaving=True))
+    chatroom["on"]("msg", ear)
+    chatroom["msg"]("Bob", "Hello back")
+    assert ear.heard == [("* Bob joined",), ("<Bob> Hello",), ("Bob", "Hello back")]
 
 
 def test_the_tour_at_a_prompt(cluster: Cluster) -> None:

@@ -73,6 +73,19 @@ def test_what_was_queued_arrives_before_the_end(ends: tuple[BlockingCarrier, soc
         carrier.queue(b"more")
 
 
+def test_what_was_queued_before_the_close_is_no_more_aborted(
+    ends: tuple[BlockingCarrier, socket.socket],
+) -> None:
+    carrier, far = ends
+    ended: list[Exception | None] = []
+    carrier.call_at_end(ended.append)
+    carrier.queue(bytes(10_000_000))
+    carrier.close()
+    assert ended == [None]
+    carrier.abort()
+    assert len(receive(far, 20_000_000)) == 10_000_000
+
+
 def test_the_other_side_may_finish_and_still_listen(ends: tuple[BlockingCarrier, socket.socket]) -> None:
     carrier, far = ends
     taker = Taker(carrier)

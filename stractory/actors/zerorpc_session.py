@@ -1,0 +1,132 @@
+"""Connections of ours over zerorpc: a channel that carries rpc messages, and what dials one.
+
+A client calls :data:`SESSION` with the actor's name and epoch, and the channel that this opens carries rpc
+messages (:mod:`stractory.wire.messages`) both ways, as many in an event as there are at the time: one
+argument, bin. It ends with an event named :data:`END`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, cast
+
+import gevent
+import zmq
+from gevent.event import AsyncResult, Event
+from zerorpc import Client, Context, LostRemote, TimeoutExpired
+from zerorpc.channel import BufferedChannel
+from zerorpc.heartbeat import HeartBeatOnChannel
+
+from stractory.errors import LinkClosed, ProtocolError, StaleLocation, WorkerUnavailable
+from stractory.net.carrier import BlockingCarrier
+
+log = logging.getLogger(__name__)
+
+SESSION = "_stractory_session"
+"""The method that turns a channel into a connection of ours."""
+
+MESSAGES, END = "messages", "end"
+"""Names of events on such a channel."""
+
+MOST_SOCKETS = 65_000
+"""ZeroMQ sockets of a process; without a word it allows 1,023."""
+
+LINGER = 1000
+"""Milliseconds for which a closed socket still tries to send; without a word ZeroMQ tries for ever."""
+
+HEARTBEAT = 5.0
+"""Seconds between signs of life on a session; with none for two to three times as long it is over."""
+
+LAST_WORDS = 1.0
+"""Seconds in which what came before the end of a connection is still taken."""
+
+TIME_LIMIT = 5.0
+"""Seconds in which a port must answer."""
+
+_numbers = count()
+
+
+def context() -> Context:
+    """The process's ZeroMQ context, with room for as many actors as it has descriptors."""
+    shared = Context.get_instance()
+    if shared.get(zmq.MAX_SOCKETS) < MOST_SOCKETS:
+        shared.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
+    return shared
+
+
+def carrier_over(channel: BufferedChannel, label: str, ended: Callable[[], Any]) -> BlockingCarrier:
+    """A carrier over a zerorpc channel. ``ended`` is called when it is over."""
+
+    def read() -> Iterator[bytes]:
+        while (event := channel.recv()).name != END:
+            match event.args:
+                case [bytes() as data] if event.name == MESSAGES:
+                    yield data
+                case _:
+                    raise ProtocolError(f"{label}: malformed event")
+
+    def shut(broken: bool) -> None:
+        try:
+            channel.channel.emit(END, ())  # past the flow control, which would wait
+        except Exception as error:  # of a channel that is gone, anything
+            log.debug("%s: %s", label, error)
+        ended()
+
+    return BlockingCarrier(label, read=read(), write=lambda data: channel.emit(MESSAGES, [data]), shut=shut)
+
+
+def dial(endpoint: str, label: str, name: str, epoch: int) -> BlockingCarrier:
+    """A connection of ours to an rpc actor's own port. Raises StaleLocation and WorkerUnavailable."""
+    opened: AsyncResult[Any] = AsyncResult()
+    # In a green thread of its own: a lost heartbeat raises in the one that made the channel.
+    keeping = gevent.spawn(_keep_session, endpoint, label, (name, epoch), opened)
+    try:
+        return cast("BlockingCarrier", opened.get())
+    except BaseException:
+        if opened.exception is None:  # or it is closing what it opened already
+            keeping.kill(block=False)
+        raise
+
+
+def _keep_session(endpoint: str, label: str, life: tuple[str, int], opened: AsyncResult[Any]) -> None:
+    client = Client(context=context())
+    socket = client._events._socket
+    socket.setsockopt(zmq.LINGER, LINGER)
+    over = Event()
+    monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, f"inproc://stractory.{next(_numbers)}")
+    watching = gevent.spawn(_await_disconnection, monitor, over, cast("Any", gevent.getcurrent()))
+    client.connect(endpoint)
+    channel = BufferedChannel(HeartBeatOnChannel(client._multiplexer.channel(), freq=HEARTBEAT))
+    carrier = None
+    try:
+        channel.emit(SESSION, life)
+        answer = channel.recv(timeout=TIME_LIMIT)
+        if answer.name == "ERR":
+            raise StaleLocation(str(answer.args[1]))
+        carrier = carrier_over(channel, label, over.set)
+        opened.set(carrier)
+        over.wait()
+    except BaseException as error:
+        if carrier is not None:
+            carrier.give_up(LinkClosed(f"{label}: {error}"))
+        elif isinstance(error, (LostRemote, TimeoutExpired)):
+            opened.set_exception(WorkerUnavailable(f"{label}: nobody answers at {endpoint}"))
+        else:
+            opened.set_exception(error)
+        if not isinstance(error, (Exception, gevent.GreenletExit)):
+            raise
+    finally:
+        watching.kill()
+        socket.disable_monitor()
+        monitor.close()
+        channel.close()
+        client.close()
+
+
+def _await_disconnection(monitor: Any, over: Event, keeping: gevent.Greenlet[..., Any]) -> None:
+    """Have a session end with its TCP connection: ZeroMQ would dial anew, and nobody there would know it."""
+    monitor.recv_multipart()
+    if not over.wait(LAST_WORDS):
+        keeping.kill(LostRemote("the connection ended"), block=False)
