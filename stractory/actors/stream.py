@@ -13,6 +13,7 @@ import gevent
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.errors import LinkError
+from stractory.net.serving import Share
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class StreamKind:
     def serve(self, made: Any, owner: Owner) -> HandlerServer:
         return HandlerServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None], share: Share) -> Any:
         return stream
 
 

@@ -30,6 +30,7 @@ from stractory.clients.wrappers import Wrappers, remember_own
 from stractory.errors import CallTimeout
 from stractory.net import keys
 from stractory.net.address import Address
+from stractory.net.serving import Share, itself
 from stractory.net.stream import Stream
 from stractory.wire.info import ActorInfo, WorkerInfo
 
@@ -40,7 +41,10 @@ _WorkerInfos = list[WorkerInfo]
 
 
 class Client:
-    """Made by :func:`stractory.client`; dials at first use. It belongs to one native thread."""
+    """Made by :func:`stractory.client`; dials at first use. It belongs to one native thread.
+
+    ``share`` makes what the user is given for a thing that lives on the client's loop.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Client:
         key_file: Path | str | None = None,
         idle_timeout: float | None = None,
         trust_wrappers: bool = False,
+        share: Share = itself,
     ) -> None:
         self._key_file = None if key_file is None else Path(key_file)
         self._keyring: keys.KeyRing | None = None
@@ -57,7 +62,7 @@ class Client:
         where = arguments.registry_address(registry)
         self._registry = RegistryLink(where, self._keys, self._events.watch_registry)
         self._workers = WorkerLinks(self._keys)
-        wrappers = Wrappers(self._workers, trust_wrappers)
+        wrappers = Wrappers(self._workers, trust_wrappers, share)
         self._connector = Connector(self._registry, self._workers, wrappers, self._events)
         self._cached: dict[str, Connection] = {}
         self._getting = KeyedLocks()

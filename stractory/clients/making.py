@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -51,7 +52,7 @@ def client(
         where = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
     else:
         raise ConfigError(f"either the registry {registry!r} or host= and port=, not both")
-    made = Client(where, key_file=key_file, idle_timeout=idle_timeout, trust_wrappers=trust_wrappers)
+    make = partial(Client, where, key_file=key_file, idle_timeout=idle_timeout, trust_wrappers=trust_wrappers)
     if background and not monkey.is_module_patched("threading"):
-        return cast(Client, BackgroundClient(made))
-    return made
+        return cast(Client, BackgroundClient(lambda share: make(share=share)))
+    return make()

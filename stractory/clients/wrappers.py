@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from stractory.actors.code import load
 from stractory.actors.definition import ActorDefinition, Wrapper
-from stractory.actors.kinds import kind
+from stractory.actors.kinds import Kind, kind
 from stractory.clients.workers import WorkerLinks
 from stractory.errors import UntrustedWrapper, WrapperNotFound
+from stractory.net.serving import Share
 from stractory.wire.info import ActorInfo
 from stractory.wire.shipping import Code
 
@@ -47,11 +49,15 @@ def remember_own(definition: ActorDefinition) -> None:
 
 
 class Wrappers:
-    """Finds them. ``trust``: whether wrapper code that others shipped may run in this process."""
+    """Finds them. ``trust``: whether wrapper code that others shipped may run in this process.
 
-    def __init__(self, workers: WorkerLinks, trust: bool) -> None:
+    ``share`` makes what wrappers are given, and the user where there is none, of a connection.
+    """
+
+    def __init__(self, workers: WorkerLinks, trust: bool, share: Share) -> None:
         self._workers = workers
         self._trust = trust
+        self._share = share
         self._loaded: dict[bytes, Make] = {}
 
     def find(self, info: ActorInfo, failed: Failed) -> Callable[[Any], Any]:
@@ -59,14 +65,17 @@ class Wrappers:
 
         ``failed`` is told of errors of functions that the actor calls back.
         """
-        wrap = kind(info.kind).wrap
+        wrap = partial(self._wrap, kind(info.kind), failed)
         if not info.wrapped:
-            return lambda stream: wrap(stream, failed)
+            return wrap
         described = self._workers.call(info, "describe")
         code = Code.from_wire(described["wrapper"])
         named = code.path is not None and ":" not in code.path
         make = _find_named(info.name, str(code.path)) if named else self._trusted(info.name, code)
-        return lambda stream: make(wrap(stream, failed), described["options"])
+        return lambda stream: make(wrap(stream), described["options"])
+
+    def _wrap(self, kind: Kind, failed: Failed, stream: Any) -> Any:
+        return self._share(kind.wrap(stream, failed, self._share))
 
     def _trusted(self, name: str, code: Code) -> Make:
         own = _own.get(code.digest)

@@ -29,6 +29,14 @@ NO_MORE = object()
 Methods = Mapping[str, Callable[..., Any]]
 """What the other end may call, by name."""
 
+Share = Callable[[Any], Any]
+"""Makes what a user is given for a thing that lives on a loop: what may be used in other threads too."""
+
+
+def itself(thing: Any) -> Any:
+    """For users in the loop's own thread."""
+    return thing
+
 
 NO_METHODS: Methods = MappingProxyType({})
 
@@ -43,10 +51,11 @@ class Serving:
 
     ``methods`` may be called by name. ``functions``: whether functions may stand in messages. ``turns`` is
     held while a method runs, and while a generator makes an item. ``within`` calls what runs methods and
-    functions. ``failed(what, error)`` is told of the errors of one-way calls.
+    functions. ``failed(what, error)`` is told of the errors of one-way calls. ``share`` makes what is given
+    out for functions of the other side's.
     """
 
-    __slots__ = ("failed", "functions", "methods", "turns", "within")
+    __slots__ = ("failed", "functions", "methods", "share", "turns", "within")
 
     def __init__(
         self,
@@ -56,12 +65,14 @@ class Serving:
         turns: AbstractContextManager[Any] | None = None,
         within: Within = anywhere,
         failed: Callable[[str, BaseException], None] = log_failure,
+        share: Share = itself,
     ) -> None:
         self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
         self.turns = turns
         self.within = within
         self.failed = failed
+        self.share = share
 
     def find(self, name: Any, label: str) -> Callable[..., Any]:
         """The method of that name. Raises UnknownMethod."""
