@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
@@ -22,8 +23,11 @@ Failed = Callable[[str, BaseException], None]
 ENTRY_POINTS = "stractory.wrappers"
 """The group of entry points by which an installed package brings wrappers."""
 
+OWN_LIMIT = 10_000
+"""Wrappers of its own that a process remembers. Of more, it trusts the last."""
+
 _named: dict[str, Make] = {}
-_own: dict[bytes, Wrapper] = {}  # by digest: the wrappers that this process made, which it trusts as they are
+_own: OrderedDict[bytes, Wrapper] = OrderedDict()  # by digest: those made here, which are trusted as they are
 
 
 def wrapper(name: str, make: Make | None = None) -> Any:
@@ -45,7 +49,11 @@ def wrapper(name: str, make: Make | None = None) -> Any:
 def remember_own(definition: ActorDefinition) -> None:
     """This process made the definition, so its wrapper needs no trust here."""
     if definition.client is not None and definition.shipped.wrapper is not None:
-        _own[definition.shipped.wrapper.digest] = definition.client
+        digest = definition.shipped.wrapper.digest
+        _own[digest] = definition.client
+        _own.move_to_end(digest)
+        if len(_own) > OWN_LIMIT:
+            _own.popitem(last=False)
 
 
 class Wrappers:
