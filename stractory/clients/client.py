@@ -6,6 +6,7 @@ Every public call begins with a look at its arguments, and has one deadline for 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -119,7 +120,7 @@ class Client:
         """
         arguments.check_one_name(name, "destroy")
         with self._within(timeout, f"destroy({name!r})", grace=GRACE) as deadline:
-            self._registry.call("destroy", name, deadline=deadline, tell_time=True, repeat=False)
+            self._registry.call("destroy", name, deadline=deadline, tell_time=True, tries=1)
 
     # ---- using them --------------------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ class Client:
         """
         arguments.check_one_name(name, "wait")
         with self._within(timeout, f"wait({name!r})", endless=True, grace=GRACE) as deadline:
-            self._registry.call("wait", name, deadline=deadline, tell_time=True)
+            self._registry.call("wait", name, deadline=deadline, tell_time=True, tries=math.inf)
             if timeout is not None:
                 return self._get(name, deadline)
         return self.get(name)

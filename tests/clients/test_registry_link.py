@@ -18,7 +18,7 @@ from stractory.net.serving import Serving
 
 
 class Script:
-    """A registry whose ``list`` method does what a test wants with the link and the stream."""
+    """A registry whose ``list`` and ``wait`` do what a test wants with the link and the stream."""
 
     def __init__(self, keys, listed):
         self._keys = keys
@@ -40,11 +40,11 @@ class Script:
             return
         link.accept_stream(stream)
 
-        def listed(pattern):
+        def listed(*arguments):
             self.calls += 1
             return self._listed(self, link, stream)
 
-        Calls(stream, Serving({"list": listed}))
+        Calls(stream, Serving({"list": listed, "wait": listed, "lookup": lambda names: [None]}))
 
 
 @pytest.fixture
@@ -68,6 +68,19 @@ def test_a_registry_that_dies_of_every_call_is_called_twice(play):
     with strac, pytest.raises(stractory.RegistryUnavailable, match=r"went away during list\(\)"):
         strac.list()
     assert script.calls == 2
+
+
+def test_wait_outlives_any_number_of_breaks(play, monkeypatch):
+    monkeypatch.setattr("stractory.clients.registry.RETRY_DELAY", 0.0)
+
+    def breaks(script, link, stream):
+        if script.calls < 5:
+            link.close(linger=0)
+
+    script, strac = play(breaks)
+    with strac, pytest.raises(stractory.ActorNotFound):  # the look-up that follows
+        strac.wait("name")
+    assert script.calls == 5
 
 
 def test_the_second_answer_counts(play):
@@ -104,6 +117,28 @@ def test_a_registry_that_takes_links_and_no_streams(play, monkeypatch):
     script.accepts = False
     with strac, pytest.raises(stractory.RegistryUnavailable, match=str(script.listener.address)):
         strac.wait("name")
+
+
+def test_a_registry_that_breaks_the_wire_format(play):
+    told = []
+    over = Event()
+
+    def garbles_once(script, link, stream):
+        if script.calls == 1:
+            link._socket.send(b"\x00" + b"\xff" * 11)
+        return []
+
+    _, strac = play(garbles_once)
+    strac.on("error", lambda error: told.append(("error", error)))
+    strac.on("fail", lambda error: told.append(("fail", error)))
+    strac.on("close", lambda had_error: (told.append(("close", had_error)), over.set()))
+    with strac:
+        assert strac.list() == []
+        assert over.wait(20)
+        (event, error), end = told
+    assert event == "fail"
+    assert isinstance(error, stractory.ProtocolError)
+    assert end == ("close", True)
 
 
 def test_close_ends_the_calls_that_wait(play):
