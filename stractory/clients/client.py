@@ -44,6 +44,7 @@ _WorkerInfos = list[WorkerInfo]
 class Client:
     """Made by :func:`stractory.client`; dials at first use. It belongs to one native thread.
 
+    Dropped without close(), it closes what nobody holds: a connection that you hold goes on.
     ``share`` makes what the user is given for a thing that lives on the client's loop.
     """
 

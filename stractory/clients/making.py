@@ -40,7 +40,8 @@ def client(
     A client belongs to one native thread. In a program patched by gevent it shares the loop with everything
     else; in any other its loop runs only while one of its calls waits. ``background`` gives it a thread and
     loop of its own, so that it also serves what arrives between calls, and any thread may use it: for
-    prompts, threaded programs and asyncio. (A patched program has that already.)
+    prompts, threaded programs and asyncio. (A patched program has that already.) What client wrappers make is
+    handed out as it is: its methods run in the thread that calls them.
 
     Raises ConfigError for an address that is none.
     """

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from gevent import getcurrent
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 from gevent.hub import Waiter
 
 from stractory.errors import CallTimeout
@@ -58,6 +58,14 @@ class Answer(Waiter):  # type: ignore[type-arg]  # generic in the stubs only
             return self.get()
         finally:
             timer.close()
+
+
+class Future(AsyncResult):  # type: ignore[type-arg]  # generic in the stubs only
+    """One call's answer, for later. It holds ``connection``, over which that comes."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__()
+        self.connection = connection
 
 
 class Inbox:

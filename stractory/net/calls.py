@@ -19,7 +19,7 @@ from gevent.event import AsyncResult
 
 from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, from_wire
 from stractory.net.allowance import CALL_WEIGHT, Allowance
-from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Inbox, Items, within_deadline
+from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Future, Inbox, Items, within_deadline
 from stractory.net.callbacks import Callback
 from stractory.net.carrier import Carrier
 from stractory.net.serving import Server, Serving
@@ -117,7 +117,7 @@ class Calls:
 
     def future(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult[Any]:
         """As request(), without waiting."""
-        answer: AsyncResult[Any] = AsyncResult()
+        answer = Future(self)
         timeout = within_deadline(None)
         id = self._begin(answer, target, args, kwargs, timeout)
         if timeout is not None:
