@@ -10,6 +10,7 @@ from stractory.actors.emitter import HOLD, Emitter
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.net.carrier import Carrier, over_socket
+from stractory.net.serving import Share
 from stractory.net.sockets import SocketStream
 from stractory.net.threads import threads
 from stractory.wire.occasions import Format, JsonLines, Msgpack
@@ -53,7 +54,7 @@ class EventemitterKind:
     def serve(self, made: Any, owner: Owner) -> EventemitterServer:
         return EventemitterServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Emitter:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None], share: Share) -> Emitter:
         return Emitter(*_carried(stream, "an actor's own port"), hold=HOLD, failed=failed)
 
 

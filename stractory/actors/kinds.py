@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from stractory.errors import VersionMismatch
 from stractory.net.address import Address
 from stractory.net.listener import Ports
+from stractory.net.serving import Share
 
 
 class Owner(Protocol):
@@ -72,10 +73,11 @@ class Kind(Protocol):
     def serve(self, made: Any, owner: Owner) -> Server:
         """On the worker: what serves the actor whose init returned ``made``."""
 
-    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None], share: Share) -> Any:
         """In the client: what get and connect hand out for a new connection.
 
         ``failed`` is told of the errors of functions that were called back and that nobody else hears of.
+        ``share`` makes what is given out for functions that the actor passes.
         """
 
 

@@ -14,7 +14,7 @@ from stractory.net.answers import DEFAULT_TIMEOUT, Future, Items
 from stractory.net.calls import Calls
 from stractory.net.carrier import Carrier
 from stractory.net.listener import Ports
-from stractory.net.serving import Serving
+from stractory.net.serving import Serving, Share
 from stractory.net.turns import Turns
 
 
@@ -188,8 +188,8 @@ class RpcKind:
     def serve(self, made: Any, owner: Owner) -> RpcServer:
         return RpcServer(made, owner)
 
-    def wrap(self, stream: Carrier, failed: Callable[[str, BaseException], None]) -> RpcClient:
-        return RpcClient(Calls(stream, Serving(functions=True, failed=failed)))
+    def wrap(self, stream: Carrier, failed: Callable[[str, BaseException], None], share: Share) -> RpcClient:
+        return RpcClient(Calls(stream, Serving(functions=True, failed=failed, share=share)))
 
 
 KIND = RpcKind()

@@ -19,6 +19,7 @@ from stractory.actors.kinds import Owner
 from stractory.errors import ActorExited, ProtocolError
 from stractory.net.carrier import Carrier, over_socket
 from stractory.net.runner import Runner
+from stractory.net.serving import Share
 from stractory.net.socketlike import CHUNK, SocketLike
 from stractory.net.sockets import SocketStream
 from stractory.net.stream import Stream
@@ -246,7 +247,7 @@ class SpawnKind:
     def serve(self, made: Any, owner: Owner) -> SpawnServer:
         return SpawnServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None], share: Share) -> Any:
         return stream if isinstance(stream, SocketStream) else SpawnClient(stream)
 
 

@@ -14,6 +14,7 @@ from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.actors.parameters import check_takes_two
 from stractory.errors import LinkError
+from stractory.net.serving import Share
 from stractory.wire.session import ENDED
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class StreamKind:
     def serve(self, made: Any, owner: Owner) -> HandlerServer:
         return HandlerServer(made, owner)
 
-    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None]) -> Any:
+    def wrap(self, stream: Any, failed: Callable[[str, BaseException], None], share: Share) -> Any:
         return stream
 
 

@@ -6,6 +6,7 @@ Every public call begins with a look at its arguments, and has one deadline for 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +31,7 @@ from stractory.clients.wrappers import Wrappers, remember_own
 from stractory.errors import CallTimeout
 from stractory.net import keys
 from stractory.net.address import Address
+from stractory.net.serving import Share, itself
 from stractory.net.stream import Stream
 from stractory.wire.info import ActorInfo, WorkerInfo
 
@@ -40,7 +42,11 @@ _WorkerInfos = list[WorkerInfo]
 
 
 class Client:
-    """Made by :func:`stractory.client`; dials at first use. It belongs to one native thread."""
+    """Made by :func:`stractory.client`; dials at first use. It belongs to one native thread.
+
+    Dropped without close(), it closes what nobody holds: a connection that you hold goes on.
+    ``share`` makes what the user is given for a thing that lives on the client's loop.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class Client:
         key_file: Path | str | None = None,
         idle_timeout: float | None = None,
         trust_wrappers: bool = False,
+        share: Share = itself,
     ) -> None:
         self._key_file = None if key_file is None else Path(key_file)
         self._keyring: keys.KeyRing | None = None
@@ -57,7 +64,7 @@ class Client:
         where = arguments.registry_address(registry)
         self._registry = RegistryLink(where, self._keys, self._events.watch_registry)
         self._workers = WorkerLinks(self._keys)
-        wrappers = Wrappers(self._workers, trust_wrappers)
+        wrappers = Wrappers(self._workers, trust_wrappers, share)
         self._connector = Connector(self._registry, self._workers, wrappers, self._events)
         self._cached: dict[str, Connection] = {}
         self._getting = KeyedLocks()
@@ -115,7 +122,7 @@ class Client:
         """
         arguments.check_one_name(name, "destroy")
         with self._within(timeout, f"destroy({name!r})", grace=GRACE) as deadline:
-            self._registry.call("destroy", name, deadline=deadline, tell_time=True, repeat=False)
+            self._registry.call("destroy", name, deadline=deadline, tell_time=True, tries=1)
 
     # ---- using them --------------------------------------------------------------------------------------
 
@@ -176,7 +183,7 @@ class Client:
         """
         arguments.check_one_name(name, "wait")
         with self._within(timeout, f"wait({name!r})", endless=True, grace=GRACE) as deadline:
-            self._registry.call("wait", name, deadline=deadline, tell_time=True)
+            self._registry.call("wait", name, deadline=deadline, tell_time=True, tries=math.inf)
             if timeout is not None:
                 return self._get(name, deadline)
         return self.get(name)

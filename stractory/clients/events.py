@@ -24,7 +24,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakMethod, ref
 
 import gevent
 from gevent.pool import Group
@@ -102,21 +102,22 @@ class Events:
         if self._idle_timeout is not None:
             self._watched[watched] = event, arguments, watched.activity, 0.0
             if self._watcher is None:
-                self._watcher = gevent.spawn(self._watch, self._idle_timeout, self._idle_timeout / 4)
+                look = WeakMethod(self._look)  # a client that nobody holds is not kept by its watcher
+                self._watcher = gevent.spawn(_watch, look, self._idle_timeout, self._idle_timeout / 4)
 
-    def _watch(self, limit: float, step: float) -> None:
-        """Every step, see what has been active since the last one; tell once of each idle spell."""
-        while self._watched:
-            gevent.sleep(step)
-            for watched, (event, arguments, activity, idle) in list(self._watched.items()):
-                if isinstance(watched, Stream) and watched.closed:
-                    del self._watched[watched]
-                    continue
-                idle = idle + step if watched.activity == activity else 0.0
-                if idle >= limit > idle - step:
-                    self._emit(event, *arguments())
-                self._watched[watched] = event, arguments, watched.activity, idle
-        self._watcher = None
+    def _look(self, limit: float, step: float) -> bool:
+        """See what was active in the last ``step`` seconds; tell of idle spells, once. Whether to go on."""
+        for watched, (event, arguments, activity, idle) in list(self._watched.items()):
+            if isinstance(watched, Stream) and watched.closed:
+                del self._watched[watched]
+                continue
+            idle = idle + step if watched.activity == activity else 0.0
+            if idle >= limit > idle - step:
+                self._emit(event, *arguments())
+            self._watched[watched] = event, arguments, watched.activity, idle
+        if not self._watched:
+            self._watcher = None
+        return self._watcher is not None
 
     def close(self) -> None:
         """The client's loop may be left now: functions are told of what has happened."""
@@ -132,6 +133,13 @@ class Events:
         if functions:
             self._telling.spawn(_call_all, event, tuple(functions), arguments)
         return bool(functions)
+
+
+def _watch(reference: WeakMethod[Callable[[float, float], bool]], limit: float, step: float) -> None:
+    gevent.sleep(step)
+    while (look := reference()) is not None and look(limit, step):
+        del look
+        gevent.sleep(step)
 
 
 def _held_weakly(connection: Any) -> Callable[[], Any]:

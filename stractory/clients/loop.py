@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import finalize
 
 import gevent
 from gevent.event import Event
@@ -24,26 +24,29 @@ KILL_LIMIT = 1.0
 
 
 class LoopEnded(Exception):
-    """The loop takes nothing more."""
+    """The loop does not run."""
 
 
 class Loop:
-    """Runs from when it is made until :meth:`end`. ``stand_ins`` are by the id of what they stand for.
-
-    ``told`` are what calls functions of the user's, by the ids of whose method each is and of the function.
-    """
+    """Runs from start() to end(), any number of times; and ends when nobody holds it."""
 
     def __init__(self) -> None:
-        self.stand_ins: WeakValueDictionary[int, Any] = WeakValueDictionary()
-        self.told: WeakValueDictionary[tuple[int, int], Any] = WeakValueDictionary()
-        self.lock = threading.RLock()  # for the stand-ins, and so that nothing is handed to an ended loop
-        self._process = os.getpid()
-        self._jobs: deque[Callable[[], Any]] = deque()
-        self._ended = False
-        ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(ready,), name="stractory client", daemon=True)
-        self._thread.start()
-        ready.wait()
+        self._starting = threading.Lock()
+        self._thread: _Thread | None = None
+        self._when_dropped: finalize[[], Loop] | None = None
+
+    def start(self) -> None:
+        """Have it run, if it does not. Raises RuntimeError in a process that was forked off while it did."""
+        with self._starting:
+            if self._thread is not None and self._when_dropped is not None:
+                check_process(self._thread.process)
+                if not self._thread.ended:
+                    return
+                self._thread.join()
+                self._when_dropped.detach()
+            self._thread = _Thread()
+            self._when_dropped = finalize(self, self._thread.drop)
+            self._when_dropped.atexit = False
 
     def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """What ``function`` returns or raises, run in a green thread of the loop.
@@ -52,19 +55,19 @@ class Loop:
         the next call is meant to get. Raises LoopEnded, LinkClosed when the loop ends under way, and
         RuntimeError in a process that was forked off.
         """
-        check_process(self._process)
-        if threading.current_thread() is self._thread:
+        thread = self._running()
+        if threading.current_thread() is thread:
             return function(*args, **kwargs)
         future: Future[Any] = Future()
         work = partial(_fulfil, future, partial(function, *args, **kwargs))
         tasks: list[gevent.Greenlet[..., Any]] = []  # made over there: a green thread is its hub's for good
-        self._hand_over(lambda: tasks.append(self._tasks.spawn(work)))
+        thread.hand_over(lambda: tasks.append(thread.tasks.spawn(work)))
         try:
             return future.result()
         except BaseException:
             if not future.done():
                 with contextlib.suppress(LoopEnded):
-                    self._hand_over(lambda: tasks[0].kill(block=False))
+                    thread.hand_over(lambda: tasks[0].kill(block=False))
             raise
 
     def end(self, last: Callable[[], Any]) -> None:
@@ -72,38 +75,72 @@ class Loop:
 
         Returns when that is done, but at once on the loop's own thread. Raises LoopEnded if it was before.
         """
-        check_process(self._process)
+        thread = self._running()
         future: Future[Any] = Future()
-        with self.lock:
-            self._hand_over(self._over.set)
-            self._last = partial(_fulfil, future, last)
-            self._ended = True
-        if threading.current_thread() is not self._thread:
-            self.join()
+        thread.finish(partial(_fulfil, future, last))
+        if threading.current_thread() is not thread:
+            thread.join()
             future.result()
 
     def join(self) -> None:
-        """Wait for the end of the thread."""
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        """Wait for the end of a thread that was told to end."""
+        if self._thread not in (None, threading.current_thread()):
+            self._running().join()
 
-    def _hand_over(self, job: Callable[[], Any]) -> None:
-        with self.lock:
-            if self._ended:
+    def _running(self) -> _Thread:
+        if self._thread is None:
+            raise LoopEnded
+        check_process(self._thread.process)
+        return self._thread
+
+
+class _Thread(threading.Thread):
+    """The loop's. It refers to nobody who uses it, but while it runs something for them."""
+
+    def __init__(self) -> None:
+        super().__init__(name="stractory client", daemon=True)
+        self.process = os.getpid()
+        self.ended = False
+        self._last: Callable[[], Any] | None = None
+        self._jobs: deque[Callable[[], Any]] = deque()
+        self._lock = threading.RLock()  # so that nothing is handed to an ended loop
+        self._ready = threading.Event()
+        self.start()
+        self._ready.wait()
+
+    def hand_over(self, job: Callable[[], Any]) -> None:
+        """Have ``job`` called on this thread; it must not wait. Raises LoopEnded."""
+        with self._lock:
+            if self.ended:
                 raise LoopEnded
             self._jobs.append(job)
             self._wake.send()
 
-    def _run(self, ready: threading.Event) -> None:
+    def finish(self, last: Callable[[], Any] | None = None) -> None:
+        """Take nothing more, call ``last``, and end. Raises LoopEnded."""
+        with self._lock:
+            self.hand_over(self._over.set)
+            self._last = last
+            self.ended = True
+
+    def drop(self) -> None:
+        """Nobody needs it any more. It may be called from any thread, at any moment."""
+        if os.getpid() == self.process:
+            with contextlib.suppress(LoopEnded):
+                self.finish()
+
+    def run(self) -> None:
         hub = gevent.get_hub()
-        self._tasks = Group()
+        self.tasks = Group()
         self._over = Event()
         self._wake = hub.loop.async_()
         self._wake.start(self._do_jobs)
-        ready.set()
+        self._ready.set()
         self._over.wait()
-        self._tasks.kill(timeout=KILL_LIMIT)
-        self._last()
+        self.tasks.kill(timeout=KILL_LIMIT)
+        if self._last is not None:
+            self._last()
+        gevent.sleep(0)  # links that were dropped with it are closed
         self._wake.close()
         hub.destroy(destroy_loop=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -39,7 +40,8 @@ def client(
     A client belongs to one native thread. In a program patched by gevent it shares the loop with everything
     else; in any other its loop runs only while one of its calls waits. ``background`` gives it a thread and
     loop of its own, so that it also serves what arrives between calls, and any thread may use it: for
-    prompts, threaded programs and asyncio. (A patched program has that already.)
+    prompts, threaded programs and asyncio. (A patched program has that already.) What client wrappers make is
+    handed out as it is: its methods run in the thread that calls them.
 
     Raises ConfigError for an address that is none.
     """
@@ -51,7 +53,7 @@ def client(
         where = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
     else:
         raise ConfigError(f"either the registry {registry!r} or host= and port=, not both")
-    made = Client(where, key_file=key_file, idle_timeout=idle_timeout, trust_wrappers=trust_wrappers)
+    make = partial(Client, where, key_file=key_file, idle_timeout=idle_timeout, trust_wrappers=trust_wrappers)
     if background and not monkey.is_module_patched("threading"):
-        return cast(Client, BackgroundClient(made))
-    return made
+        return cast(Client, BackgroundClient(lambda share: make(share=share)))
+    return make()

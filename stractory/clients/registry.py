@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import gevent
@@ -48,16 +49,16 @@ class RegistryLink:
         *args: Any,
         deadline: Deadline,
         tell_time: bool = False,
-        repeat: bool = True,
+        tries: float = 2,
         defined: Definition | None = None,
     ) -> Any:
         """What the registry's method returns. Raises RegistryUnavailable, and what the method raises.
 
         It is the caller who cuts the call off at its deadline; with ``tell_time`` the registry is told of it,
-        by the last argument. When the link breaks under way it is called once more over a new one, unless
-        ``repeat`` is False. ``defined`` is a definition that the registry has to know for it.
+        by the last argument. When the link breaks under way it is called again over a new one, until there
+        were so many ``tries``. ``defined`` is a definition that the registry has to know for it.
         """
-        for last in (not repeat, True):
+        for tried in count(1):
             calls = self._calls
             if calls is None or calls.stream.closed:
                 calls = self._connected(deadline)
@@ -68,7 +69,7 @@ class RegistryLink:
                     self._defined.add(defined.digest)
                 return calls.call(method, *args, *told, call_timeout=None)
             except UnknownDefinition:  # it was told of many others since
-                if last or defined is None:
+                if tried >= tries or defined is None:
                     raise
                 self._defined.discard(defined.digest)
             except LinkError as error:
@@ -76,10 +77,12 @@ class RegistryLink:
                     raise  # the registry's own trouble, told over a link that is well
                 if self._calls is None:
                     raise RegistryUnavailable(f"this client was closed during {method}()") from error
-                if last or deadline.passed:
+                if tried >= tries or deadline.passed:
                     raise RegistryUnavailable(
                         f"registry {self.address} went away during {method}()"
                     ) from error
+                if tried > 1:
+                    gevent.sleep(RETRY_DELAY)
         raise AssertionError("not reached")
 
     def _connected(self, deadline: Deadline) -> Calls:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from stractory.actors.code import load
 from stractory.actors.definition import ActorDefinition, Wrapper
-from stractory.actors.kinds import kind
+from stractory.actors.kinds import Kind, kind
 from stractory.actors.parameters import check_takes_two
 from stractory.clients.workers import WorkerLinks
 from stractory.errors import UntrustedWrapper, WrapperNotFound
+from stractory.net.serving import Share
 from stractory.wire.info import ActorInfo
 from stractory.wire.shipping import Code
 
@@ -21,8 +24,11 @@ Failed = Callable[[str, BaseException], None]
 ENTRY_POINTS = "stractory.wrappers"
 """The group of entry points by which an installed package brings wrappers."""
 
+OWN_LIMIT = 10_000
+"""Wrappers of its own that a process remembers. Of more, it trusts the last."""
+
 _named: dict[str, Make] = {}
-_own: dict[bytes, Wrapper] = {}  # by digest: the wrappers that this process made, which it trusts as they are
+_own: OrderedDict[bytes, Wrapper] = OrderedDict()  # by digest: those made here, which are trusted as they are
 
 
 def wrapper(name: str, make: Make | None = None) -> Any:
@@ -45,15 +51,23 @@ def wrapper(name: str, make: Make | None = None) -> Any:
 def remember_own(definition: ActorDefinition) -> None:
     """This process made the definition, so its wrapper needs no trust here."""
     if definition.client is not None and definition.shipped.wrapper is not None:
-        _own[definition.shipped.wrapper.digest] = definition.client
+        digest = definition.shipped.wrapper.digest
+        _own[digest] = definition.client
+        _own.move_to_end(digest)
+        if len(_own) > OWN_LIMIT:
+            _own.popitem(last=False)
 
 
 class Wrappers:
-    """Finds them. ``trust``: whether wrapper code that others shipped may run in this process."""
+    """Finds them. ``trust``: whether wrapper code that others shipped may run in this process.
 
-    def __init__(self, workers: WorkerLinks, trust: bool) -> None:
+    ``share`` makes what wrappers are given, and the user where there is none, of a connection.
+    """
+
+    def __init__(self, workers: WorkerLinks, trust: bool, share: Share) -> None:
         self._workers = workers
         self._trust = trust
+        self._share = share
         self._loaded: dict[bytes, Make] = {}
 
     def find(self, info: ActorInfo, failed: Failed) -> Callable[[Any], Any]:
@@ -61,14 +75,17 @@ class Wrappers:
 
         ``failed`` is told of errors of functions that the actor calls back.
         """
-        wrap = kind(info.kind).wrap
+        wrap = partial(self._wrap, kind(info.kind), failed)
         if not info.wrapped:
-            return lambda stream: wrap(stream, failed)
+            return wrap
         described = self._workers.call(info, "describe")
         code = Code.from_wire(described["wrapper"])
         named = code.path is not None and ":" not in code.path
         make = _find_named(info.name, str(code.path)) if named else self._trusted(info.name, code)
-        return lambda stream: make(wrap(stream, failed), described["options"])
+        return lambda stream: make(wrap(stream), described["options"])
+
+    def _wrap(self, kind: Kind, failed: Failed, stream: Any) -> Any:
+        return self._share(kind.wrap(stream, failed, self._share))
 
     def _trusted(self, name: str, code: Code) -> Make:
         own = _own.get(code.digest)

@@ -66,7 +66,7 @@ class Calls:
     def __init__(self, stream: Carrier, serving: Serving | None = None) -> None:
         self.stream = stream
         self.serving = serving or NOTHING
-        self.references = References(partial(Callback, self)) if self.serving.functions else None
+        self.references = References(self._stand_for) if self.serving.functions else None
         self._reader = MessageReader(self.references)
         self._last_id = 0
         self._waiting: dict[int, Answer | Future | Inbox] = {}  # by the id of the call
@@ -246,6 +246,9 @@ class Calls:
         if self._server is None:
             self._server = Server(self.serving, self.stream.label, self._write, self._allowance)
         return self._server
+
+    def _stand_for(self, number: int) -> Any:
+        return self.serving.share(Callback(self, number))
 
     def _find(self, number: int) -> Any:
         if self.references is None:

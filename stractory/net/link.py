@@ -8,6 +8,7 @@ once, until it waits again; what all of them have to say then leaves together, b
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from socket import SHUT_WR
 from typing import Any, cast
@@ -52,8 +53,11 @@ Serve = Callable[["Link", Stream, Dial], None]
 class Link:
     """One end of a link. ``peer`` says in words who is at the other, for errors and logs.
 
-    It holds the streams that have a receiver; any other is given up, as a socket is, when nobody holds it.
+    It holds the streams that have a receiver; any other is given up, as a socket is, when nobody holds it. So
+    is the link itself, with all streams, when nobody holds it or one of them.
     """
+
+    _started = False
 
     def __init__(self, sock: socket, *, dialled: bool, peer: str, serve: Serve | None = None) -> None:
         self.peer = peer
@@ -73,8 +77,8 @@ class Link:
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
         self.writer = Writer(self._socket, self._session, self._break)
         self._loop = gevent.get_hub().loop
+        self._process = os.getpid()
         self._over = Event()
-        self._started = False
         self._read_size = READ_SIZE
         self._reading = self._loop.io(self._socket.fileno(), READ)
 
@@ -144,8 +148,7 @@ class Link:
 
     def drop(self, stream_id: int, abort: bool) -> None:
         """A stream was collected that nobody closed. It may be called from any thread, at any moment."""
-        with contextlib.suppress(ValueError):  # the loop is gone, and the link with it
-            self._loop.run_callback_threadsafe(self._dropped, stream_id, abort)
+        self._later(self._dropped, stream_id, abort)
 
     def _dropped(self, stream_id: int, abort: bool) -> None:
         if self.ended is None and self._streams.pop(stream_id, None) is not None:
@@ -157,7 +160,7 @@ class Link:
         """Read from now on."""
         if self.ended is None:
             self._started = True
-            self._reading.start(self._read)
+            self._reading.start(self._read, ref(self))
 
     def run(self) -> None:
         """Read until the link is over."""
@@ -167,30 +170,35 @@ class Link:
         finally:
             self._end(f"the link to {self.peer} is no longer read")
 
-    def _read(self) -> None:
-        self.writer.armed = True  # the flush at the end here
+    @staticmethod
+    def _read(reference: ref[Link]) -> None:
+        """The loop calls it when something has come. It must not hold the link."""
+        link = reference()
+        if link is None:
+            return
+        link.writer.armed = True  # the flush at the end here
         try:
-            data = self._socket.recv(self._read_size)
-            self._read_size = MOST_READ if len(data) == self._read_size else READ_SIZE
+            data = link._socket.recv(link._read_size)
+            link._read_size = MOST_READ if len(data) == link._read_size else READ_SIZE
             if not data:
-                self._read_end()
-            self.activity += 1
-            for event in self._session.receive(data):
-                _HANDLERS[type(event)](self, event)
-                if self.ended is not None:
+                link._read_end()
+            link.activity += 1
+            for event in link._session.receive(data):
+                _HANDLERS[type(event)](link, event)
+                if link.ended is not None:
                     return
-            if self._session.output_size > OUTPUT_LIMIT:
+            if link._session.output_size > OUTPUT_LIMIT:
                 raise ProtocolError("it asks for answers and does not read them")
         except BlockingIOError:
             pass
         except OSError as error:  # LinkError is one
-            self.writer.flush()  # the go-away that tells a peer what it did wrong
-            self._break(error)
+            link.writer.flush()  # the go-away that tells a peer what it did wrong
+            link._break(error)
         except BaseException:
-            self._end(f"the link to {self.peer} is no longer read")
+            link._end(f"the link to {link.peer} is no longer read")
             raise
         finally:
-            self.writer.flush()
+            link.writer.flush()
 
     def _read_end(self) -> None:
         if not self._parting:
@@ -311,6 +319,20 @@ class Link:
         callbacks, self._at_end = self._at_end, ()
         for callback in callbacks:
             callback(reason)
+
+    def __del__(self) -> None:
+        if self._started and self.ended is None:
+            self._later(self._end, f"nobody holds the link to {self.peer}")
+
+    def _later(self, function: Callable[..., None], *args: Any) -> None:
+        """Call it in the loop's next turn. Not in a process that was forked off: the link is its parent's."""
+        try:
+            if os.getpid() == self._process:
+                self._loop.run_callback_threadsafe(function, *args)
+        except ValueError:  # the loop is gone, and the link with it
+            pass
+        except (TypeError, AttributeError):  # at the interpreter's end modules are taken apart
+            pass
 
     def call_at_end(self, callback: Callable[[str], None]) -> None:
         """Call it once, with the reason, when the link is over; at once if it is already."""

@@ -29,6 +29,14 @@ NO_MORE = object()
 Methods = Mapping[str, Callable[..., Any]]
 """What the other end may call, by name."""
 
+Share = Callable[[Any], Any]
+"""Makes what a user is given for a thing that lives on a loop: what may be used in other threads too."""
+
+
+def itself(thing: Any) -> Any:
+    """For users in the loop's own thread."""
+    return thing
+
 
 NO_METHODS: Methods = MappingProxyType({})
 
@@ -45,9 +53,10 @@ class Serving:
     held while a method runs, and while a generator makes an item. ``within`` calls what runs methods and
     functions. ``failed(what, error)`` is told of the errors of one-way calls. ``ended`` tells whether all of
     it is over: callers then hear of that, by the end of the stream, and not of the calls that it stopped.
+    ``share`` makes what is given out for functions of the other side's.
     """
 
-    __slots__ = ("ended", "failed", "functions", "methods", "turns", "within")
+    __slots__ = ("ended", "failed", "functions", "methods", "share", "turns", "within")
 
     def __init__(
         self,
@@ -58,6 +67,7 @@ class Serving:
         within: Within = anywhere,
         failed: Callable[[str, BaseException], None] = log_failure,
         ended: Callable[[], bool] = lambda: False,
+        share: Share = itself,
     ) -> None:
         self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
@@ -65,6 +75,7 @@ class Serving:
         self.within = within
         self.failed = failed
         self.ended = ended
+        self.share = share
 
     def find(self, name: Any, label: str) -> Callable[..., Any]:
         """The method of that name. Raises UnknownMethod."""

@@ -214,7 +214,7 @@ class Stream(Outgoing):
             self._closed = True
             self._link.release(self, abort, code)
             self._forget_backlog()
-            self._end(None)
+            self._end(self._error)  # which its receiver may have been told of before, and close it for that
 
     def __del__(self) -> None:
         if not self._closed and self._error is None:

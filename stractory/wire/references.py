@@ -107,7 +107,8 @@ class References:
 
     def forget(self, number: int, remote: Any = None) -> None:
         """``remote``, or what was collected, stands for that function no more."""
-        if number in self._theirs and self._standing_for(number) is remote:
+        # Equal, for what stands there may stand for ``remote`` in other threads.
+        if number in self._theirs and self._standing_for(number) == remote:
             del self._theirs[number]
 
     def clear(self) -> list[Any]:

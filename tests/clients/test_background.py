@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import pydoc
+import queue
 import subprocess
 import sys
 import textwrap
@@ -113,6 +115,186 @@ def test_help(cluster):
             names = list(inspect.signature(there).parameters)[1:]
             assert list(inspect.signature(here).parameters) == names
         assert "Start ``actor`` under ``name``" in pydoc.render_doc(strac.create)
+
+
+class Passing:
+    """Rpc methods that give and take functions, anywhere in what they get and return."""
+
+    def __init__(self, options):
+        self.given = self.double
+
+    def double(self, number):
+        return number * 2
+
+    def is_one(self, function, others):
+        return function is others[0]["same"]
+
+    def echo(self, value):
+        return value
+
+    def hand(self, functions):
+        functions["take"]([self.double])
+
+    def give(self):
+        return {"functions": [self.given]}
+
+    def is_mine(self, functions):
+        return functions["mine"][0] == self.double
+
+    def loop(self):
+        value = [1]
+        value.append(value)
+        return value
+
+    def tell_loop(self, function):
+        return function.call(self.loop())
+
+    def tower(self, levels):
+        value = []
+        for _ in range(levels):
+            value = [value]
+        return value
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "background"])
+def passing(cluster, name, request):
+    with cluster.client(background=request.param) as strac:
+        strac.create(name, stractory.rpc(Passing))
+        yield strac.get(name)
+
+
+def test_functions_anywhere_are_themselves(passing):
+    def own(value):
+        return value
+
+    assert passing.is_one(own, [{"same": own}])
+    assert passing.echo({"functions": [own]})["functions"][0] is own
+    assert passing.echo(own) is own
+    given = passing.give()["functions"][0]
+    assert isinstance(given, stractory.Callback)
+    assert given.call(21) == 42
+    assert passing.give()["functions"][0] is given
+    assert passing.echo([given])[0] is given
+    assert passing.is_mine({"mine": [given]})
+    given.release()
+    with pytest.raises(stractory.CallbackGone):
+        given.call(21)
+    assert passing.give()["functions"][0].call(21) == 42
+
+
+class Taker:
+    """A function of another sort."""
+
+    def __init__(self, taken):
+        self._taken = taken
+
+    def __call__(self, functions):
+        self._taken.put(functions)
+
+
+@pytest.mark.parametrize(
+    "function_of",
+    [
+        lambda taken: taken.put,
+        lambda taken: lambda functions: taken.put(functions),
+        lambda taken: functools.partial(taken.put),
+        Taker,
+    ],
+    ids=["method", "lambda", "partial", "object"],
+)
+@pytest.mark.parametrize("queue_class", [queue.Queue, queue.SimpleQueue])
+def test_functions_that_functions_of_any_sort_get(cluster, name, function_of, queue_class):
+    taken = queue_class()
+    with cluster.client(background=True) as strac:
+        strac.create(name, stractory.rpc(Passing))
+        strac.get(name).hand({"take": function_of(taken)})
+        assert taken.get(timeout=20)[0].call(21, timeout=20) == 42
+
+
+def test_values_that_contain_themselves_and_deep_ones(passing):
+    value = passing.loop()
+    assert value[1] is value
+    assert passing.tell_loop(lambda value: value[1][1][0]) == 1
+    assert passing.echo(passing.tower(490)) == passing.tower(490)
+
+
+def relay(options):
+    def handle(emitter):
+        emitter.on("say", lambda value: emitter.emit("said", value))
+
+    return handle
+
+
+def test_a_decorator_listens_on_the_loop(cluster, name):
+    heard = queue.Queue()
+    with cluster.client(background=True) as strac:
+        strac.create(name, stractory.eventemitter(relay))
+        emitter = strac.get(name)
+
+        def listen(value):
+            heard.put((value, threading.current_thread().name))
+
+        assert emitter.on("said")(listen) is listen
+        emitter.emit("say", 1)
+        assert heard.get(timeout=20) == (1, "stractory client")
+        emitter.off("said", listen)
+
+
+class Notes:
+    """A wrapper with special methods."""
+
+    def __init__(self, room, options):
+        self.room = room
+        self.notes = {}
+        self.streams = [room.echo]
+
+    def __len__(self):
+        return len(self.notes)
+
+    def __bool__(self):
+        return False
+
+    def __contains__(self, name):
+        return name in self.notes
+
+    def __getitem__(self, name):
+        return self.room.echo(self.notes[name])
+
+    def __setitem__(self, name, note):
+        self.notes[name] = note
+
+    def __delitem__(self, name):
+        del self.notes[name]
+
+    def __iter__(self):
+        return iter(self.notes)
+
+    def __lt__(self, other):
+        return len(self) < len(other)
+
+    def __call__(self, function):
+        return self.room.echo([function])
+
+
+def test_what_a_wrapper_makes_is_the_users_own(cluster, name):
+    with cluster.client(background=True) as strac:
+        strac.create(name, stractory.rpc(Passing, client=Notes))
+        notes = strac.get(name)
+        assert type(notes) is Notes
+        notes["a"] = [1]
+        assert (len(notes), bool(notes), list(notes), notes["a"]) == (1, False, ["a"], [1])
+        assert "a" in notes
+        assert strac.connect(name) < notes
+        del notes["a"]
+        assert "a" not in notes
+        assert notes(test_help) == [test_help]
+        assert notes.streams[0](7) == 7
+
+
+def test_only_what_can_be_called_is_a_function(passing):
+    with pytest.raises(TypeError, match="cannot travel"):
+        passing.echo([passing])
+    assert callable(passing.echo)
 
 
 class Room:

@@ -18,7 +18,7 @@ from stractory.net.serving import Serving
 
 
 class Script:
-    """A registry whose ``list`` and ``create`` do what a test wants with the link and the stream."""
+    """A registry whose ``list``, ``create`` and ``wait`` do what a test wants with link and stream."""
 
     def __init__(self, keys, listed):
         self._keys = keys
@@ -41,7 +41,7 @@ class Script:
             return
         link.accept_stream(stream)
 
-        def listed(pattern):
+        def listed(*arguments):
             self.calls += 1
             return self._listed(self, link, stream)
 
@@ -49,7 +49,8 @@ class Script:
             self.calls += 1
             return self._listed(self, link, stream)
 
-        Calls(stream, Serving({"list": listed, "create": create, "define": self.defined.append}))
+        methods = {"list": listed, "create": create, "wait": listed, "lookup": lambda names: [None]}
+        Calls(stream, Serving({**methods, "define": self.defined.append}))
 
 
 @pytest.fixture
@@ -73,6 +74,19 @@ def test_a_registry_that_dies_of_every_call_is_called_twice(play):
     with strac, pytest.raises(stractory.RegistryUnavailable, match=r"went away during list\(\)"):
         strac.list()
     assert script.calls == 2
+
+
+def test_wait_outlives_any_number_of_breaks(play, monkeypatch):
+    monkeypatch.setattr("stractory.clients.registry.RETRY_DELAY", 0.0)
+
+    def breaks(script, link, stream):
+        if script.calls < 5:
+            link.close(linger=0)
+
+    script, strac = play(breaks)
+    with strac, pytest.raises(stractory.ActorNotFound):  # the look-up that follows
+        strac.wait("name")
+    assert script.calls == 5
 
 
 def test_the_second_answer_counts(play):
@@ -135,6 +149,28 @@ def test_a_registry_that_does_not_come_back(play, monkeypatch):
         late = rf"{script.listener.address} did not come back in 0\.3 s: nobody answers at .*refused"
         with pytest.raises(stractory.RegistryUnavailable, match=late):
             strac.list()
+
+
+def test_a_registry_that_breaks_the_wire_format(play):
+    told = []
+    over = Event()
+
+    def garbles_once(script, link, stream):
+        if script.calls == 1:
+            link._socket.send(b"\x00" + b"\xff" * 11)
+        return []
+
+    _, strac = play(garbles_once)
+    strac.on("error", lambda error: told.append(("error", error)))
+    strac.on("fail", lambda error: told.append(("fail", error)))
+    strac.on("close", lambda had_error: (told.append(("close", had_error)), over.set()))
+    with strac:
+        assert strac.list() == []
+        assert over.wait(20)
+        (event, error), end = told
+    assert event == "fail"
+    assert isinstance(error, stractory.ProtocolError)
+    assert end == ("close", True)
 
 
 def test_close_ends_the_calls_that_wait(play):
