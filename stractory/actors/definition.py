@@ -9,7 +9,7 @@ from typing import Any
 from stractory.actors.code import ship
 from stractory.actors.parameters import check_takes_two
 from stractory.errors import ActorNotShippable
-from stractory.wire.codec import MESSAGE_LIMIT, pack
+from stractory.wire.codec import MESSAGE_LIMIT, check_value, pack
 from stractory.wire.shipping import Code, Definition
 
 SIZE_LIMIT = MESSAGE_LIMIT - 64 * 1024
@@ -74,14 +74,15 @@ def check_mapping(options: Any) -> Mapping[str, Any]:
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """``options``, if msgpack can carry them. Raises ActorNotShippable naming the option."""
-    for name, value in check_mapping(options).items():
+    for name in check_mapping(options):
         if not isinstance(name, str):
             raise ActorNotShippable(f"options have names of type str, not {name!r}")
-        try:
-            pack([name, value])
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ActorNotShippable(f"the option {name!r} cannot travel: {error}") from None
-    return dict(options)
+    checked = dict(options)
+    try:
+        check_value(checked, "options")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ActorNotShippable(str(error)) from None
+    return checked
 
 
 def check_size(definition: ActorDefinition, options: Mapping[str, Any]) -> None:

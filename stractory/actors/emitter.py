@@ -9,13 +9,13 @@ from typing import Any, TypeVar, overload
 
 import gevent
 
-from stractory.actors.listeners import Listeners
+from stractory.actors.listeners import Listeners, check_pattern
 from stractory.errors import LinkError, SlowConsumer
 from stractory.net.carrier import Carrier
 from stractory.net.runner import Runner, Within, anywhere
 from stractory.net.serving import log_failure
 from stractory.net.threads import threads
-from stractory.wire.occasions import LOCAL, Format, check_name
+from stractory.wire.occasions import LOCAL, Format, Unfit, check_name
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Emitter:
         failed: Callable[[str, BaseException], None] = log_failure,
     ) -> None:
         self.missed = 0
+        self._told_unfit = False
         self._failed = failed
         self._held: list[_Piece] | None = [] if hold else None
         self.event: str | None = None
@@ -78,6 +79,7 @@ class Emitter:
         the name of the event that is being handled.
         """
         if function is None:
+            check_pattern(event)
             return lambda function: self.on(event, function)
         self._listen(event, function, once=False)
         return function
@@ -101,18 +103,22 @@ class Emitter:
     def emit(self, event: str, *data: Any) -> bool:
         """Send an event; whether there was anybody to send it to.
 
-        To a side that has left it does nothing but count one more in ``missed``. It waits while the other
-        side is slow; one that takes nothing for 15 s is given up. Raises ValueError for a name that cannot
-        be emitted, TypeError for data that cannot travel.
+        To a side that has left it does nothing but count one more in ``missed``, nor to one on an own port
+        where JSON cannot carry the data. It waits while the other side is slow; one that takes nothing for
+        15 s is given up. Raises ValueError for a name that cannot be emitted; TypeError, ValueError or
+        OverflowError for data that cannot travel at all, naming where in the event it is.
         """
         check_name(event)
-        packed = self._format.encode([event, *data])
         try:
-            if self._carrier.queue(packed):
+            if self._carrier.queue(self._format.encode([event, *data])):
                 self._carrier.make_room()
             return True
         except SlowConsumer as error:
             log.warning("%s", error)
+        except Unfit as error:
+            if not self._told_unfit:  # there may be many like it
+                log.warning("%s: missed an event %r, as others may be: %s", self._carrier.label, event, error)
+                self._told_unfit = True
         except OSError:
             pass  # it has left
         self.missed += 1
@@ -177,15 +183,17 @@ class Emitter:
 
     def _handle(self, piece: _Piece) -> None:
         events, size = piece
-        for event, *data in events:
-            for function in self._listeners.of(event):
-                self.event = event
-                self._call(function, data)
-        self.event = None
-        if size:
-            self._carrier.consumed(size)
-        else:
-            self._carrier.close()  # the other side sends no more; what was emitted to it arrives
+        try:
+            for event, *data in events:
+                for function in self._listeners.of(event):
+                    self.event = event
+                    self._call(function, data)
+        finally:  # whatever happens, or the other side could send no more
+            self.event = None
+            if size:
+                self._carrier.consumed(size)
+            else:
+                self._carrier.close()  # the other side sends no more; what was emitted to it arrives
 
     def _call(self, function: Callable[..., Any], data: Any) -> None:
         try:

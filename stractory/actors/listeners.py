@@ -18,6 +18,12 @@ REMEMBERED = 1024
 """Events whose functions are remembered."""
 
 
+def check_pattern(pattern: Any) -> None:
+    """Raises TypeError for anything but a str."""
+    if not isinstance(pattern, str):
+        raise TypeError(f"events are listened to by name or pattern, a str, not {pattern!r:.80}")
+
+
 class Listeners:
     """In the order in which they were added."""
 
@@ -29,7 +35,11 @@ class Listeners:
         self._found: dict[str, tuple[Function, ...]] = {}
 
     def add(self, pattern: str, function: Function, *, once: bool = False) -> None:
-        """Have ``function`` called for the events that match; with ``once`` for the next one only."""
+        """Have ``function`` called for the events that match; with ``once`` for the next one only.
+
+        Raises TypeError where that is no function, or the pattern no str.
+        """
+        check_pattern(pattern)
         if not callable(function):
             raise TypeError(f"a listener is a function, not {type(function).__name__}")
         self._patterns.append((pattern, function))
@@ -38,7 +48,8 @@ class Listeners:
         self._found.clear()
 
     def remove(self, pattern: str, function: Function | None = None) -> None:
-        """The reverse of add(); without a function, of all for this pattern."""
+        """The reverse of add(); without a function, of all for this pattern. Raises TypeError as add()."""
+        check_pattern(pattern)
 
         def goes(entry: tuple[str, Function]) -> bool:
             return entry[0] == pattern and function in (None, entry[1])

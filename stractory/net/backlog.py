@@ -65,6 +65,11 @@ class Backlog:
             self._moved_at = monotonic()
             self._wake()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether a sender should make_room(): too much waits, or some does for too long."""
+        return self.size > ROOM or (self.size > 0 and monotonic() - self._moved_at > STILL_LIMIT)
+
     def keep_copies(self) -> None:
         """The owner of the bytes may change them from now on."""
         self._chunks = deque(memoryview(bytes(view)) for view in self._chunks)
@@ -86,12 +91,12 @@ class Backlog:
         """Wait until no more than ROOM bytes wait, as long as the peer takes some.
 
         One that stands still is not waited for, so that its sender can go on with others; when it has taken
-        nothing for STILL_LIMIT seconds, or for PILE_PATIENCE with PILE_LIMIT bytes waiting, it is to be given
-        up: SlowConsumer.
+        nothing for STILL_LIMIT seconds of however little, or for PILE_PATIENCE with PILE_LIMIT bytes waiting,
+        it is to be given up: SlowConsumer.
         Raises ``late`` after ``timeout`` seconds.
         """
         until = None if timeout is None else monotonic() + timeout
-        while self.size > ROOM:
+        while self.crowded:
             still = monotonic() - self._moved_at
             piled = self.size > PILE_LIMIT
             if still > (PILE_PATIENCE if piled else STILL_LIMIT):

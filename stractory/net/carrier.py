@@ -10,7 +10,7 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import LinkClosed, SlowConsumer, StractoryError
-from stractory.net.backlog import ROOM, STILL_LIMIT, Backlog
+from stractory.net.backlog import STILL_LIMIT, Backlog
 from stractory.net.receiver import Receiver
 from stractory.net.socketlike import CHUNK
 from stractory.net.sockets import SocketStream
@@ -35,7 +35,7 @@ class Carrier(Protocol):
         """The receiver has used so many bytes: more may come."""
 
     def queue(self, data: bytes) -> bool:
-        """Send without waiting; returns whether so much waits that the caller should make_room().
+        """Send without waiting; returns whether so much waits, or for so long, that one should make_room().
 
         Raises OSError, of which LinkError is one.
         """
@@ -121,7 +121,7 @@ class BlockingCarrier:
         self._backlog.append(memoryview(data))
         if self._writer is None:
             self._writer = gevent.spawn(self._send)
-        return self._backlog.size > ROOM
+        return self._backlog.crowded
 
     def _send(self) -> None:
         pieces: list[memoryview] = []
@@ -143,7 +143,7 @@ class BlockingCarrier:
             self._writer = None
 
     def make_room(self, timeout: float | None = None) -> None:
-        if self._backlog.size > ROOM:
+        if self._backlog.crowded:
             try:
                 self._backlog.make_room(TimeoutError(f"{self.label}: nothing sent in {timeout} s"), timeout)
             except SlowConsumer as error:

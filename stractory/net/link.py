@@ -18,14 +18,7 @@ import gevent
 from gevent.event import Event
 from gevent.socket import socket
 
-from stractory.errors import (
-    ActorEnded,
-    LinkClosed,
-    LinkError,
-    ProtocolError,
-    StractoryError,
-    StreamReset,
-)
+from stractory.errors import ActorEnded, LinkClosed, LinkError, ProtocolError, StractoryError, StreamReset
 from stractory.net import sockets
 from stractory.net.outgoing import Outgoing
 from stractory.net.stream import Stream
@@ -329,9 +322,7 @@ class Link:
         try:
             if os.getpid() == self._process:
                 self._loop.run_callback_threadsafe(function, *args)
-        except ValueError:  # the loop is gone, and the link with it
-            pass
-        except (TypeError, AttributeError):  # at the interpreter's end modules are taken apart
+        except (ValueError, TypeError, AttributeError):  # the loop is gone, or modules are being taken apart
             pass
 
     def call_at_end(self, callback: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stractory.errors import SlowConsumer
-from stractory.net.backlog import ROOM, Backlog
+from stractory.net.backlog import Backlog
 from stractory.net.socketlike import SocketLike
 from stractory.net.threads import native_thread
 
@@ -84,7 +84,7 @@ class Outgoing(SocketLike):
     def queue(self, data: bytes) -> bool:
         """As push(), but what is queued in one turn of the loop leaves in one frame.
 
-        Returns whether so much waits for the peer that the caller should make_room().
+        Returns whether so much waits for the peer, or for so long, that the caller should make_room().
         """
         if self._error is not None or self._closed or self._shut:
             self._check_writable()
@@ -96,7 +96,7 @@ class Outgoing(SocketLike):
         self._gathered_size += len(data)
         if self._gathered_size >= GATHER_LIMIT:
             self.gather()
-        return self._backlog is not None and self._backlog.size > ROOM
+        return self._backlog is not None and self._backlog.crowded
 
     def gather(self) -> None:
         """Push what was queued."""
@@ -111,7 +111,7 @@ class Outgoing(SocketLike):
 
         Raises SlowConsumer, the stream given up, for a peer that takes nothing, and TimeoutError.
         """
-        if self._backlog is not None and self._backlog.size > ROOM:
+        if self._backlog is not None and self._backlog.crowded:
             try:
                 self._backlog.make_room(self._too_late(timeout), timeout)
             except SlowConsumer as error:

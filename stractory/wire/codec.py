@@ -1,28 +1,36 @@
 """The msgpack codec: values to bytes and back, and messages with functions in them.
 
-Beyond msgpack's own types, four extension types may stand in a message, each with one packed value as data::
+A message is packed plainly, with msgpack's own types and whatever extensions its sender has put in; only when
+that fails are functions and cycles looked for. One that holds such travels whole as an extension, with one
+packed value as its data::
+
+    3  array   the message in the form of :mod:`stractory.wire.cycles`, since it contains itself
+    5  array   the message itself
+
+and in which three more may stand, each with one packed value as its data::
 
     1  uint    a function of the sender's: calling it is a CALL with this number as its target
     2  uint    a function of the receiver's, come home
-    3  array   a value that contains itself, in the form of :mod:`stractory.wire.cycles`
-    4  uint    in such a form: a row of the table
+    4  uint    in the form of 3 only: a row of the table
 
-What plain packing can carry is packed so; only when it fails are functions and cycles looked for.
+So nothing that a user sends plainly can be taken for one of them, and none of them holds another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgpack
+from msgpack import ExtType
 
 from stractory.errors import ProtocolError
 from stractory.wire.cycles import Container, from_table, is_cyclic, to_table
 from stractory.wire.messages import Message, from_value, to_value
+from stractory.wire.refused import UNPACKABLE, check_extensions, check_items, explained
 
-SENDERS, RECEIVERS, CYCLIC, CONTAINER = 1, 2, 3, 4
+SENDERS, RECEIVERS, CYCLIC, CONTAINER, REFERRING = 1, 2, 3, 4, 5
 """Extension types."""
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -35,21 +43,28 @@ T = TypeVar("T")
 _ITEM_LIMIT = MESSAGE_LIMIT // 8  # msgpack makes room for an array's items by its header, 8 bytes each
 
 pack = msgpack.Packer(use_bin_type=True).pack
+_HEADS = bytes([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])  # an extension begins with one of these
+_unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False)
 
 
 def unpack(data: bytes) -> Any:
     """The one msgpack value in ``data``. Raises ProtocolError when it is not exactly one."""
     try:
-        return msgpack.unpackb(data, raw=False, strict_map_key=False)
+        try:
+            return _unpack(data)
+        except TypeError:  # an array as a key
+            return _unpack(data, object_pairs_hook=_to_map)
     except Exception as error:  # msgpack has no common root: ValueError, UnpackException, StackError ...
         raise ProtocolError(f"malformed msgpack: {type(error).__name__}") from None
 
 
-def _no_extension(kind: int, data: bytes) -> Any:
-    raise ValueError(kind)
+def _to_map(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A map whose keys may be arrays: those are tuples again. msgpack's own maps are faster."""
+    return {_to_key(key): value for key, value in pairs}
 
 
-_unpack_plain = partial(msgpack.unpackb, raw=False, strict_map_key=False, ext_hook=_no_extension)
+def _to_key(key: Any) -> Any:
+    return tuple(map(_to_key, key)) if type(key) is list else key
 
 
 class Functions(Protocol):
@@ -70,106 +85,84 @@ def encode(message: Message, functions: Functions | None = None) -> bytes:
 
     Raises TypeError, ValueError or OverflowError for what cannot travel, naming where in the message it is.
     """
-    value = to_value(message)
     data: bytes
     try:
-        data = pack(value)
-    except _UNPACKABLE as error:
+        data = pack(to_value(message))
+    except UNPACKABLE as error:
         if functions is None:
-            raise _explained(error, message._asdict()) from None
-        try:
-            data = _encode_with(functions, value)
-        except _UNPACKABLE as error:
-            raise _explained(error, message._asdict()) from None
-    return _checked(data)
+            raise explained(error, message._asdict()) from None
+        return _encode_with(functions, message)
+    if len(data) > _ITEM_LIMIT:
+        _check_large(len(data), message._asdict())
+    return data
 
 
 def encode_value(value: Any, name: str) -> bytes:
     """The bytes of a value without functions. Raises as encode(), naming where in ``name`` it is."""
     try:
         data: bytes = pack(value)
-    except _UNPACKABLE as error:
-        raise _explained(error, {name: value}) from None
-    return _checked(data)
-
-
-def _checked(data: bytes) -> bytes:
-    if len(data) > MESSAGE_LIMIT:
-        raise ValueError(f"a message of {len(data)} bytes; at most {MESSAGE_LIMIT} can be sent")
+    except UNPACKABLE as error:
+        raise explained(error, {name: value}) from None
+    if len(data) > _ITEM_LIMIT:
+        _check_large(len(data), {name: value})
     return data
 
 
-def _encode_with(functions: Functions, value: Any) -> bytes:
-    """As pack(), for what holds functions or itself."""
+def check_value(value: Any, name: str) -> None:
+    """Raises as encode_value() for what cannot travel, but for what is too large only as a whole."""
+    try:
+        pack(value)
+    except UNPACKABLE as error:
+        raise explained(error, {name: value}) from None
+    check_items({name: value}, _ITEM_LIMIT)
+
+
+def _check_large(size: int, named: dict[str, Any]) -> None:
+    """Of more than _ITEM_LIMIT bytes: with less, no array has so many items. Raises ValueError."""
+    if size > MESSAGE_LIMIT:
+        raise ValueError(f"a message of {size} bytes; at most {MESSAGE_LIMIT} can be sent")
+    check_items(named, _ITEM_LIMIT)
+
+
+def _encode_with(functions: Functions, message: Message) -> bytes:
+    """As encode(), for what holds functions or itself."""
+    value = to_value(message)
     referred: list[tuple[int, int]] = []
 
-    def extend(thing: Any) -> Any:
+    def extend(thing: Any) -> ExtType:
         if type(thing) is Container:
-            return msgpack.ExtType(CONTAINER, pack(thing.number))
+            return ExtType(CONTAINER, pack(thing.number))
         if not callable(thing):
             raise TypeError(f"can not serialize {type(thing).__name__!r} object")
         referred.append(functions.refer(thing))
         kind, number = referred[-1]
-        return msgpack.ExtType(kind, pack(number))
+        return ExtType(kind, pack(number))
 
     def withdraw() -> None:
         while referred:
             functions.withdraw(*referred.pop())
 
     packer = msgpack.Packer(use_bin_type=True, default=extend, buf_size=512)
-    data: bytes
     try:
         try:
-            data = packer.pack(value)
-        except ValueError:  # nested too deeply, for one thing
-            withdraw()
-            if not is_cyclic(value):
-                raise
-            data = pack(msgpack.ExtType(CYCLIC, packer.pack(to_table(value))))
-        _checked(data)
+            try:
+                kind, packed = REFERRING, packer.pack(value)
+            except ValueError:  # nested too deeply, for one thing
+                withdraw()
+                if not is_cyclic(value):
+                    raise
+                kind, packed = CYCLIC, packer.pack(to_table(value))
+        except UNPACKABLE as error:
+            raise explained(error, message._asdict(), functions=True) from None
+        if len(packed) - len(packed.translate(None, _HEADS)) > len(referred):  # there may be others
+            check_extensions(message._asdict())
+        data: bytes = pack(ExtType(kind, packed))
+        if len(data) > _ITEM_LIMIT:
+            _check_large(len(data), message._asdict())
     except BaseException:
         withdraw()
         raise
     return data
-
-
-_UNPACKABLE = (TypeError, ValueError, OverflowError)  # what msgpack raises for what it cannot carry
-_DEPTH = 50  # levels down to which a bad value is looked for
-
-
-def _explained(error: Exception, named: dict[str, Any]) -> Exception:
-    """The same kind of error, naming the innermost part that cannot travel."""
-    packer = msgpack.Packer(use_bin_type=True, default=lambda thing: None if callable(thing) else thing)
-    seen: set[int] = set()
-
-    def find(part: Any, path: str, depth: int) -> tuple[str, Exception] | None:
-        try:
-            packer.pack(part)
-        except _UNPACKABLE as reason:
-            if id(part) in seen:
-                return None
-            seen.add(id(part))
-            for key, inner in _items(part) if depth < _DEPTH else []:
-                below = find(inner, f"{path}[{key!r}]", depth + 1)
-                if below := below or find(key, f"a key of {path}", depth + 1):
-                    return below
-            nested_too_deeply = isinstance(reason, ValueError) and _items(part)
-            return None if nested_too_deeply else (path, reason)
-        return None
-
-    path, reason = "the message", error
-    for name, part in named.items():
-        if found := find(part, name, 0):
-            path, reason = found
-            break
-    kind = next(kind for kind in _UNPACKABLE if isinstance(reason, kind))
-    return kind(f"{path} cannot travel: {reason}")
-
-
-def _items(part: Any) -> Any:
-    if isinstance(part, dict):
-        return part.items()
-    return list(enumerate(part)) if isinstance(part, (list, tuple)) else []
 
 
 class ValueReader(Generic[T]):
@@ -178,7 +171,7 @@ class ValueReader(Generic[T]):
     At rest it holds nothing: a msgpack Unpacker (tens of KiB) exists only while a value is half read.
     """
 
-    __slots__ = ("_decode", "_fed", "_functions", "_limit", "_unpacker", "_whole")
+    __slots__ = ("_decode", "_fed", "_functions", "_half", "_limit", "_small", "_unpacker", "_whole")
 
     def __init__(
         self, decode: Callable[[Any], T], functions: Functions | None = None, limit: int = MESSAGE_LIMIT
@@ -186,69 +179,100 @@ class ValueReader(Generic[T]):
         self._decode = decode
         self._functions = functions
         self._limit = limit
+        self._small = min(SMALL, limit)
         self._unpacker: Any = None
         self._fed = 0
         self._whole = 0  # of what was fed, how much whole values took
+        self._half: list[bytes | memoryview] = []  # the rest
 
     def feed(self, data: bytes) -> list[T]:
         """What ``data`` completes. Raises ProtocolError; the reader is of no use after that."""
-        limit = self._limit
         if self._unpacker is None:
-            if len(data) <= min(SMALL, limit):
+            if len(data) <= self._small:
                 try:
-                    value = _unpack_plain(data)
-                except Exception:  # it is no single value without extensions
+                    value = _unpack(data)
+                except Exception:  # it is no single value, or has an array as a key
                     pass
                 else:
-                    return [self._decode(value)]
-            # The buffer is not bounded here: it holds whole chunks, and only messages have a limit.
-            self._unpacker = msgpack.Unpacker(
-                raw=False,
-                strict_map_key=False,
-                ext_hook=self._extension,
-                max_buffer_size=0,
-                read_size=min(4096, limit),
-                max_str_len=limit,
-                max_bin_len=limit,
-                max_array_len=min(limit, _ITEM_LIMIT),
-                max_map_len=limit,
-                max_ext_len=limit,
-            )
-            self._fed = self._whole = 0
-        unpacker, whole = self._unpacker, self._whole
-        messages: list[T] = []
+                    return [self._decode(value if type(value) is not ExtType else self._open(value))]
+            self._begin(None)
+        values: list[T] = []
         try:
-            unpacker.feed(data)
-            self._fed += len(data)
-            for value in unpacker:
-                messages.append(self._decode(value))
-                # Asked here and not after the loop, where tell() counts what it took of a half read one too.
-                end = unpacker.tell()
-                if end - whole > limit:
-                    raise ProtocolError(f"a message is over the limit of {limit} bytes")
-                whole = end
+            try:
+                self._read(data, values)
+            except TypeError:  # an array as a key
+                rest = b"".join([*self._half, data])[-(self._fed - self._whole) :]
+                self._begin(_to_map)
+                self._read(rest, values)
         except ProtocolError:
             raise
         except Exception as error:
             raise ProtocolError(f"malformed msgpack: {type(error).__name__}") from None
-        if self._fed - whole > limit:
-            raise ProtocolError(f"a message is over the limit of {limit} bytes")
-        if whole == self._fed:
-            self._unpacker = None
-        else:
-            self._whole = whole
-        return messages
+        return values
 
-    def _extension(self, kind: int, data: bytes) -> Any:
-        if kind == CYCLIC:
-            table = msgpack.unpackb(data, raw=False, strict_map_key=False, ext_hook=self._extension_in_table)
-            return from_table(table)
+    def _begin(self, to_map: Callable[..., Any] | None) -> None:
+        limit = self._limit
+        # The buffer is not bounded here: it holds whole chunks, and only messages have a limit.
+        self._unpacker = msgpack.Unpacker(
+            raw=False,
+            strict_map_key=False,
+            object_pairs_hook=to_map,
+            max_buffer_size=0,
+            read_size=min(4096, limit),
+            max_str_len=limit,
+            max_bin_len=limit,
+            max_array_len=min(limit, _ITEM_LIMIT),
+            max_map_len=limit,
+            max_ext_len=limit,
+        )
+        self._fed = self._whole = 0
+
+    def _read(self, data: bytes, values: list[T]) -> None:
+        """Add what ``data`` completes. Raises what msgpack does, and ProtocolError."""
+        unpacker, limit = self._unpacker, self._limit
+        unpacker.feed(data)
+        self._fed += len(data)
+        for value in unpacker:
+            values.append(self._decode(value if type(value) is not ExtType else self._open(value)))
+            # Asked here and not after the loop, where tell() counts what it took of a half read one too.
+            end = unpacker.tell()
+            if end - self._whole > limit:
+                raise ProtocolError(f"a message is over the limit of {limit} bytes")
+            self._whole = end
+        half = self._fed - self._whole
+        if half > limit:
+            raise ProtocolError(f"a message is over the limit of {limit} bytes")
+        if not half:
+            self._unpacker = None
+            self._half.clear()
+        elif half <= len(data):
+            self._half = [memoryview(data)[-half:]]
+        else:
+            self._half.append(data)
+
+    def _open(self, whole: ExtType) -> Any:
+        """The message in one that holds functions or itself; anything else as it is. Raises ProtocolError."""
+        if self._functions is None:
+            return whole
+        try:
+            if whole.code == REFERRING:
+                return _unpack(whole.data, ext_hook=self._function, object_pairs_hook=_to_map)
+            if whole.code == CYCLIC:
+                table = _unpack(whole.data, ext_hook=self._part_of_table, object_pairs_hook=_to_map)
+                return from_table(table)
+        except ProtocolError:
+            raise
+        except Exception as error:
+            raise ProtocolError(f"malformed msgpack: {type(error).__name__}") from None
+        return whole
+
+    def _function(self, kind: int, data: bytes) -> Any:
         if self._functions is None or kind not in (SENDERS, RECEIVERS):
             raise ProtocolError(f"an extension of type {kind} where none may be")
         return self._functions.resolve(kind, _number(data))
 
-    def _extension_in_table(self, kind: int, data: bytes) -> Any:
-        return Container(_number(data)) if kind == CONTAINER else self._extension(kind, data)
+    def _part_of_table(self, kind: int, data: bytes) -> Any:
+        return Container(_number(data)) if kind == CONTAINER else self._function(kind, data)
 
 
 class MessageReader(ValueReader[Message]):

@@ -6,10 +6,13 @@ number of its row in its place, as a :class:`Container`. Row 0 is the whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from stractory.errors import ProtocolError
+
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,21 @@ def is_cyclic(value: Any) -> bool:
             todo.append((item, False))
             todo += [(part, True) for part in _parts(item)]
     return False
+
+
+def containers(value: Any) -> Iterator[list[Any] | tuple[Any, ...] | dict[Any, Any]]:
+    """All lists, tuples and dicts in a value, itself among them, each once."""
+    seen: set[int] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, (list, tuple, dict)) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            if not _SCALARS.issuperset(map(type, _parts(item))):  # most often it is, and that is soon told
+                todo += [part for part in _parts(item) if isinstance(part, (list, tuple, dict))]
+            if isinstance(item, dict):
+                todo += [key for key in item if isinstance(key, tuple)]
 
 
 def to_table(value: Any) -> list[Any]:

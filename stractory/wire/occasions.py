@@ -6,14 +6,19 @@ Over a link each is one msgpack array; on an actor's own port one line of JSON, 
 from __future__ import annotations
 
 import json
+import math
 from base64 import b64encode
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, NoReturn, Protocol
 
 from stractory.errors import ProtocolError
 from stractory.wire.codec import ValueReader, encode_value, pack
 
 LINE_LIMIT = 1024 * 1024
 """Most bytes of one line of JSON."""
+
+DEPTH_LIMIT = 100
+"""Most arrays and objects within each other in a line of JSON. Programs that read it may use recursion."""
 
 NAME_LIMIT = 512
 """Most characters of an event's name."""
@@ -33,11 +38,15 @@ def check_name(event: Any) -> str:
     return event
 
 
+class Unfit(ValueError):
+    """This format cannot carry the event; another could."""
+
+
 class Format(Protocol):
     """How events are written and read; one for each connection, as it keeps what is half read."""
 
     def encode(self, event: list[Any]) -> bytes:
-        """The bytes of one. Raises TypeError, ValueError or OverflowError for data that cannot travel."""
+        """The bytes of one. Raises Unfit, and TypeError, ValueError or OverflowError if none can carry it."""
 
     def feed(self, data: bytes) -> list[list[Any]]:
         """The events that ``data`` completes. Raises ProtocolError."""
@@ -71,7 +80,42 @@ class Msgpack:
 def _to_json(value: Any) -> str:
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} cannot travel")
+    raise TypeError(f"there is no {type(value).__name__} in it")
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_json, check_circular=False
+)
+
+
+def _to_finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not in JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_FINITE_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_to_finite)  # slower
+_INFINITE = bytes.fromhex("f0 000000000000")  # the last bytes of an infinite float in msgpack
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value without cycles is nested over DEPTH_LIMIT."""
+    level = [value]
+    for _ in range(DEPTH_LIMIT):
+        parts = chain.from_iterable(item.values() if isinstance(item, dict) else item for item in level)
+        level = [part for part in parts if isinstance(part, (list, tuple, dict))]
+        if not level:
+            return False
+    return True
+
+
+def _may_be_deep(line: bytes) -> bool:
+    """Whether it is worth while to ask _is_deep()."""
+    return line.count(b"[") + line.count(b"{") > DEPTH_LIMIT
 
 
 class JsonLines:
@@ -84,10 +128,15 @@ class JsonLines:
         self._size = 0
 
     def encode(self, event: list[Any]) -> bytes:
-        text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_json)
-        line = text.encode() + b"\n"
+        try:
+            line = _ENCODER.encode(event).encode() + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            encode_value(event, "event")  # raises for what no format has
+            raise Unfit(f"JSON cannot carry it: {error}") from None
         if len(line) > LINE_LIMIT:
-            raise ValueError(f"an event of {len(line)} bytes; at most {LINE_LIMIT} go into a line")
+            raise Unfit(f"it has {len(line)} bytes as JSON; at most {LINE_LIMIT} go into a line")
+        if _may_be_deep(line) and _is_deep(event):
+            raise Unfit(f"it is nested over {DEPTH_LIMIT} deep")
         return line
 
     def feed(self, data: bytes) -> list[list[Any]]:
@@ -104,8 +153,12 @@ class JsonLines:
 
     def _parse(self, line: bytes) -> list[Any]:
         try:
-            value = json.loads(line)
-            pack(value)  # what others could not be sent, as a number of 70 bits, is not taken either
+            text = line.decode()
+            value = _DECODER.decode(text)
+            if _INFINITE in pack(value):  # what could not be sent on, as a number of 70 bits, is not taken
+                _FINITE_DECODER.decode(text)
         except (ValueError, OverflowError, RecursionError):
             raise ProtocolError("a line that is not JSON that can travel on") from None
+        if _may_be_deep(line) and _is_deep(value):
+            raise ProtocolError(f"an event nested over {DEPTH_LIMIT} deep")
         return _decode(value)

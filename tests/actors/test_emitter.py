@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from stractory.actors.emitter import Emitter
 from stractory.actors.listeners import Listeners, matches
 from stractory.net.carrier import over_socket
 from stractory.net.sockets import SocketStream
-from stractory.wire.occasions import JsonLines, Msgpack
+from stractory.wire.occasions import LINE_LIMIT, JsonLines, Msgpack
 from tests.net.test_link import Pair
 
 
@@ -189,10 +190,53 @@ def test_data_that_cannot_travel(ends: tuple[Emitter, Emitter]) -> None:
     near, far = ends
     with pytest.raises(TypeError):
         near.emit("x", object())
+    with pytest.raises(TypeError, match=r"event\[2\]\['f'\] cannot travel"):
+        near.emit("x", 1, {"f": print})
     with pytest.raises(ValueError):
         near.emit("close")
     near.emit("end", 0)
     assert collected(far, "**", 0) == [("end", 0)]
+
+
+def test_what_one_format_cannot_carry_is_missed(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    room = [*over_tcp(), *over_link(pair)]
+    by_json, json_end, by_link, link_end = room
+    for data in (math.nan, {b"k": 1}, ["x" * LINE_LIMIT]):
+        assert [each.emit("x", data) for each in (by_json, by_link)] == [False, True]
+    assert by_json.missed == 3 and by_link.missed == 0 and not by_json.closed
+    assert caplog.text.count("missed an event 'x'") == 1
+    for near, far, expected in ((by_json, json_end, 1), (by_link, link_end, 4)):
+        assert near.emit("end", 0)
+        assert len(collected(far, "**", 0)) == expected
+    for emitter in room:
+        emitter.close()
+
+
+@pytest.mark.parametrize("pattern", [None, 5, ["x"]])
+def test_what_is_no_pattern(ends: tuple[Emitter, Emitter], pattern: Any) -> None:
+    near, far = ends
+    for use in (near.on, near.once, near.off):
+        with pytest.raises(TypeError, match="by name or pattern"):
+            use(pattern, print)
+    for use in (near.on, near.off):
+        with pytest.raises(TypeError, match="by name or pattern"):
+            use(pattern)
+    far.emit("end", 0)
+    assert collected(near, "end", 0)
+
+
+def test_what_fails_while_events_are_handled_keeps_no_credit(pair: Pair) -> None:
+    def fail(error: BaseException) -> None:
+        raise error
+
+    near, far = over_link(pair)
+    far._failed = fail  # as one of the user's may
+    far.on("x", lambda data: 1 / 0)
+    for _ in range(100):  # more than may be on the way
+        near.emit("x", bytes(10_000))
+        gevent.idle()
+    near.emit("end", 0)
+    collected(far, "end", 0)
 
 
 def test_what_is_no_event_ends_the_connection() -> None:

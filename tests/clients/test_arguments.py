@@ -104,6 +104,12 @@ def test_create(strac):
             stractory.stream(echo, options=wrong)
     with pytest.raises(stractory.ActorNotShippable, match="half"):
         strac.create("name", echo, options={"half \ud800": 1})
+    with pytest.raises(stractory.ActorNotShippable, match=r"options\['x'\]\[0\] cannot travel: .*'set'"):
+        strac.create("name", echo, options={"x": [{1}]})
+    with pytest.raises(
+        stractory.ActorNotShippable, match=r"options\['x'\] cannot travel: an array of more than 8388608"
+    ):
+        strac.create("name", echo, options={"x": [None] * (2**23 + 1)})
 
 
 @pytest.mark.parametrize("where", ["options", "defaults", "both", "code"])

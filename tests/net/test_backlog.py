@@ -81,6 +81,21 @@ def test_a_peer_that_stands_still_is_not_waited_for(clock: Clock) -> None:
         backlog.make_room(TimeoutError(), None)
 
 
+def test_however_little_waits(clock: Clock) -> None:
+    backlog = filled(1)
+    clock.now += module.STILL_LIMIT
+    backlog.append(memoryview(b"x"))
+    assert not backlog.crowded
+    backlog.make_room(TimeoutError(), None)
+    clock.now += 0.01
+    assert backlog.crowded
+    with pytest.raises(SlowConsumer, match="2 bytes"):
+        backlog.make_room(TimeoutError(), None)
+    taken(backlog, 2)
+    clock.now += module.STILL_LIMIT + 1
+    assert not backlog.crowded  # nothing waits
+
+
 def test_any_byte_is_a_sign_of_life(clock: Clock) -> None:
     backlog = filled(20)
     clock.now += module.STILL_LIMIT

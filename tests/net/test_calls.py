@@ -10,13 +10,14 @@ import gevent
 import pytest
 from gevent.event import AsyncResult, Event
 from gevent.lock import BoundedSemaphore
+from msgpack import ExtType, Timestamp
 
 from stractory.errors import CallbackGone, CallTimeout, ProtocolError, RemoteError, UnknownMethod
 from stractory.net.answers import Items
 from stractory.net.callbacks import Callback
 from stractory.net.calls import Calls
 from stractory.net.serving import Serving
-from stractory.wire.codec import encode
+from stractory.wire.codec import encode, pack
 from stractory.wire.messages import Call, Release
 from tests.net.test_link import Pair
 from tests.support.green import green_until
@@ -249,6 +250,32 @@ def test_what_could_not_be_sent_is_not_held(ends: Ends) -> None:
     assert ends.at_rest()
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{(1, 2): {((3,), b"x"): 4}}, *(ExtType(kind, b"\x09") for kind in range(7)), Timestamp(5, 6)],
+    ids=repr,
+)
+def test_whatever_msgpack_has(ends: Ends, value: Any) -> None:
+    assert ends.call("look", value) == value == ends.room.kept.pop()
+    assert ends.call("ask", lambda: value) == value
+    assert list(ends.call("ask", lambda: iter([value]))) == [value]
+
+
+def test_what_cannot_be_sent_leaves_the_connection_as_it_was(ends: Ends) -> None:
+    many = [None] * (8 * 1024 * 1024 + 1)
+    for method in (lambda: many, lambda: [print, ExtType(1, b"\x09")]):
+        with pytest.raises(RemoteError, match=r"value.* cannot travel"):
+            ends.near.call("ask", method)
+    waiting = ends.near.future("wait", (1,), {})
+    with pytest.raises(ValueError, match=r"args\[0\]\['x'\] cannot travel: an array of more than 8388608"):
+        ends.call("look", {"x": many})
+    with pytest.raises(TypeError, match=r"args\[1\] cannot travel: an ExtType"):
+        ends.call("look", print, ExtType(1, b"\x09"))
+    ends.room.gate.set()
+    assert waiting.get(timeout=5) == 1
+    assert ends.at_rest()
+
+
 def test_what_contains_itself(ends: Ends) -> None:
     loop: dict[str, Any] = {"name": "Alex", "friends": [], "tell": print}
     loop["friends"] += [loop, {"name": "Bob", "friends": [loop]}]
@@ -468,8 +495,8 @@ def test_when_the_connection_ends(pair: Pair, ends: Ends) -> None:
     [
         Call(1, 7, [], {}, None),
         Release(7, 1),
-        b"\x93\x01\x01\xd4\x02\x07",
-        b"\x93\x01\x01\xd4\x01\xc0",
+        pack(ExtType(5, b"\x93\x01\x01\xd4\x02\x07")),
+        pack(ExtType(5, b"\x93\x01\x01\xd4\x01\xc0")),
     ],
     ids=["a function never given", "given back but not held", "come home but not ours", "no number"],
 )
@@ -498,6 +525,19 @@ def test_a_peer_that_takes_nothing_is_given_up(pair: Pair, monkeypatch: pytest.M
     with pytest.raises(ConnectionError, match="none was taken"):
         for _ in range(100):
             calls.post("tell", (bytes(100_000),), {})
+    assert calls.stream.closed
+
+
+def test_a_peer_that_takes_nothing_is_given_up_however_little_waits(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unread = []
+    pair.serve = lambda link, stream, dial: unread.append(stream)
+    calls = Calls(pair.open(), Serving(functions=True))
+    calls.post("tell", (bytes(300_000),), {})  # more than its window
+    monkeypatch.setattr("stractory.net.backlog.STILL_LIMIT", 0.0)
+    with pytest.raises(ConnectionError, match="none was taken"):
+        calls.post("tell", ("x",), {})
     assert calls.stream.closed
 
 

@@ -126,6 +126,19 @@ def test_a_peer_that_takes_nothing_is_given_up(
     assert carrier.closed and isinstance(taker.error, SlowConsumer)
 
 
+def test_a_peer_that_takes_nothing_is_given_up_however_little_waits(
+    ends: tuple[BlockingCarrier, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stractory.net.backlog.STILL_LIMIT", 0.0)
+    carrier, _ = ends
+    carrier.queue(bytes(900_000))
+    with pytest.raises(SlowConsumer):
+        while not carrier.queue(b"x"):
+            gevent.idle()
+        carrier.make_room()
+    assert carrier.closed
+
+
 def test_the_end_is_told_once(ends: tuple[BlockingCarrier, socket.socket]) -> None:
     carrier, _ = ends
     told: list[Exception | None] = []

@@ -6,7 +6,7 @@ import msgpack
 import pytest
 
 from stractory.errors import ProtocolError
-from stractory.wire.codec import MESSAGE_LIMIT, MessageReader, encode, pack, unpack
+from stractory.wire.codec import MESSAGE_LIMIT, SENDERS, MessageReader, encode, pack, unpack
 from stractory.wire.messages import Call, Failure, Message, Result, from_value
 from tests.wire.cuts import Cut, every_cut
 
@@ -18,6 +18,11 @@ MESSAGES: list[Message] = [
     Call(2**63, "", [], {}, 0),
     Result(1, None),
     Result(2, {"a": [1, 2, 3], b"b": {1: 2}}),
+    Result(3, [{(1, (2, "b")): {(): 3}}, {4: 5}]),
+    Result(
+        4, {"time": msgpack.Timestamp(1, 2), "own": [msgpack.ExtType(code, b"\x01") for code in range(7)]}
+    ),
+    Result(5, {(0, 0): "x" * 5000}),
     Result(0xFFFFFFFF, "x" * 70_000),
     Failure(3, "RemoteError", "no", {"type": "ValueError", "remote_traceback": "Traceback ..."}),
     Failure(4, "CallTimeout", "", {}),
@@ -69,6 +74,9 @@ def test_a_reader_serves_one_message_after_another() -> None:
 
 def test_tuples_arrive_as_lists() -> None:
     assert from_value(unpack(encode(Result(1, (1, (2,)))))) == Result(1, [1, [2]])
+    assert from_value(unpack(encode(Result(1, {(1, (2,)): (3,)})))) == Result(
+        1, {(1, (2,)): [3]}
+    )  # but as keys
 
 
 @pytest.mark.parametrize(
@@ -130,10 +138,12 @@ def test_malformed_messages(value: Any, cut: Cut) -> None:
     [
         b"\xc1",  # never used in msgpack
         b"\x93\x01\x01\xa2\xff\xff",  # text that is not UTF-8
-        b"\x93\x01\x01\x81\x90\x00",  # a map with an array for a key
+        b"\x93\x01\x01\x81\x80\x00",  # a map with a map for a key
+        b"\x93\x01\x01\x81" + b"\x91" * 1000 + b"\x01\x02",  # with a key that is nested too deeply
+        b"\x93\x01\x01\xd4\xfe\x00",  # an extension type that msgpack keeps for itself
         b"\x91" * 2000,  # nested too deeply
     ],
-    ids=["unused", "utf-8", "unhashable", "deep"],
+    ids=["unused", "utf-8", "map as key", "deep key", "extension", "deep"],
 )
 @every_cut
 def test_malformed_msgpack(data: bytes, cut: Cut) -> None:
@@ -190,7 +200,7 @@ def test_the_largest_array() -> None:
     items = [None] * (MESSAGE_LIMIT // 8)
     assert MessageReader().feed(encode(Result(1, items))) == [Result(1, items)]
     with pytest.raises(ProtocolError, match="malformed msgpack"):
-        MessageReader().feed(encode(Result(1, [*items, None])))
+        MessageReader().feed(pack([1, 1, [*items, None]]))
 
 
 def test_the_default_limit() -> None:
@@ -212,7 +222,7 @@ def test_the_default_limit() -> None:
     ids=["object", "set", "65 bits", "surrogate"],
 )
 def test_values_msgpack_cannot_carry(value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=r"value\[1\] cannot travel"):
         encode(Result(1, ["before", value]))
     # The packer is one for all: what failed must leave nothing behind in it.
     assert encode(Result(1, None)) == b"\x93\x01\x01\xc0"
@@ -226,20 +236,108 @@ def test_values_too_deep() -> None:
         encode(Result(1, value))
 
 
+def test_an_array_of_more_items_than_the_other_side_takes() -> None:
+    with pytest.raises(
+        ValueError, match=r"value\['many'\]\[1\] cannot travel: an array of more than 8388608"
+    ):
+        encode(
+            Result(1, {"few": [bytes(MESSAGE_LIMIT // 8)], "many": [0, [None] * (MESSAGE_LIMIT // 8 + 1)]})
+        )
+
+
+def test_a_value_nested_too_deeply_is_named() -> None:
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    with pytest.raises(ValueError, match=r"args\[1\] cannot travel: it is nested too deeply"):
+        encode(Call(1, "m", [7, deep], {}, None))
+
+
+# ---- functions, and what contains itself --------------------------------------------------------------
+
+
+class Numbers:
+    """Stands for References."""
+
+    def refer(self, function: Any) -> tuple[int, int]:
+        return SENDERS, 7
+
+    def withdraw(self, kind: int, number: int) -> None:
+        pass
+
+    def resolve(self, kind: int, number: int) -> Any:
+        return function_of_number(number)
+
+
+def function_of_number(number: int) -> Any:
+    return {7: print}[number]
+
+
+def extension(kind: int, value: Any) -> msgpack.ExtType:
+    return msgpack.ExtType(kind, pack(value))
+
+
+def test_functions_on_the_wire() -> None:
+    data = encode(Call(2, "on", [print], {}, None), Numbers())
+    assert data == bytes.fromhex("c7 0c 05 96 00 02 a2 6f6e 91 d4 01 07 80 c0")
+
+
+@every_cut
+def test_functions_and_keys_that_are_tuples(cut: Cut) -> None:
+    message = Result(1, {(1, 2): print})
+    assert read(MessageReader(Numbers()), cut(encode(message, Numbers()) * 2)) == [message, message]
+
+
+def test_an_extension_of_the_users_beside_functions() -> None:
+    # It would be taken for one of ours.
+    with pytest.raises(TypeError, match=r"args\[1\]\['x'\] cannot travel: an ExtType"):
+        encode(Call(1, "m", [print, {"x": msgpack.ExtType(1, b"\x09")}], {}, None), Numbers())
+    cyclic: list[Any] = []
+    cyclic += [[cyclic], msgpack.ExtType(9, b"")]
+    with pytest.raises(TypeError, match=r"value\[1\] cannot travel: an ExtType"):
+        encode(Result(1, cyclic), Numbers())
+    looks_like_one = 0xC7D4  # the heads of extensions
+    assert encode(Result(1, [print, looks_like_one]), Numbers())
+
+
 @pytest.mark.parametrize(
-    "data",
+    "whole",
     [
-        msgpack.ExtType(1, b"\x01"),  # functions, where none may be
-        msgpack.ExtType(2, b"\x01"),
-        msgpack.ExtType(3, b"\x90"),  # a table without a row
-        msgpack.ExtType(3, b"\x92\x01\x02"),  # rows that are no containers
-        msgpack.ExtType(3, b"\x91\x91\xd4\x04\x01"),  # a reference beyond the last row
-        msgpack.ExtType(3, b"\x91\x91\xd4\x04\xc0"),
-        msgpack.ExtType(4, b"\x00"),  # a reference outside of a table
-        msgpack.ExtType(5, b"what"),
+        extension(5, [1, 1, msgpack.ExtType(5, b"what")]),
+        extension(5, [1, 1, extension(4, 0)]),  # a row outside of a table
+        extension(5, [1, 1, extension(3, [[1, 1]])]),  # a table inside
+        extension(5, [1, 1, extension(1, -7)]),
+        extension(5, {"no": "message"}),
+        extension(3, []),  # a table without a row
+        extension(3, [1, 2]),  # rows that are no containers
+        extension(3, [[1, 1, extension(4, 1)]]),  # a reference beyond the last row
+        extension(3, [[1, 1, extension(4, None)]]),
+        extension(3, [[1, 1, extension(3, [[1]])]]),  # a table inside of one
+        extension(3, [[1, 1, extension(5, [1])]]),
+        extension(1, 7),  # no message
+        extension(6, [1, 1, 1]),
     ],
     ids=repr,
 )
-def test_extensions_that_may_not_be(data: Any) -> None:
+@every_cut
+def test_extensions_that_may_not_be(whole: Any, cut: Cut) -> None:
     with pytest.raises(ProtocolError):
-        MessageReader().feed(msgpack.packb([1, 1, data]))
+        read(MessageReader(Numbers()), cut(msgpack.packb(whole)))
+
+
+def test_none_are_read_where_no_functions_may_be() -> None:
+    for whole in (encode(Result(1, print), Numbers()), pack(extension(3, [[1, 1, 1]]))):
+        with pytest.raises(ProtocolError):
+            MessageReader().feed(whole)
+
+
+def test_tables_nested_in_each_other() -> None:
+    whole = pack([[1]])
+    for _ in range(1000):  # each would be read within the one around it
+        whole = pack([[msgpack.ExtType(3, whole)]])
+    for reader in (MessageReader(Numbers()), MessageReader()):
+        with pytest.raises(ProtocolError):
+            reader.feed(pack(msgpack.ExtType(3, whole)))
+    assert MessageReader().feed(
+        pack([1, 1, msgpack.ExtType(3, whole)])
+    )  # the user's own: nobody looks inside
