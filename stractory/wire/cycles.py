@@ -12,7 +12,6 @@ from typing import Any
 
 from stractory.errors import ProtocolError
 
-
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
