@@ -58,7 +58,6 @@ def check_extensions(named: Mapping[str, Any]) -> None:
 
 def _holder(named: Mapping[str, Any], bad: Callable[[Any], bool]) -> str | None:
     """The path of a list, tuple or dict that is ``bad``."""
-
     seen: set[int] = set()
 
     def find(part: Any, path: str, depth: int) -> str | None:
@@ -68,7 +67,7 @@ def _holder(named: Mapping[str, Any], bad: Callable[[Any], bool]) -> str | None:
         seen.add(id(part))
         if culprit is part or depth == _DEPTH:
             return path
-        return next(filter(None, (find(*below, depth + 1) for below in _below(part, path))), path)
+        return next(filter(None, (find(*below, depth + 1) for below in _below(part, path))), None)
 
     return next(filter(None, (find(part, name, 0) for name, part in named.items())), None)
 
