@@ -33,7 +33,12 @@ def parse() -> argparse.Namespace:
     add("--scale", action="store_true", help="the large rows, once each")
     add("--size", type=float, default=1.0, metavar="PART", help="how much of the large rows (default: 1)")
     add("--rows", metavar="GLOB", help="only rows whose name fits, as 'calls.*'")
-    add("--rounds", type=int, metavar="N", help=f"default: {ROUNDS}, {QUICK_ROUNDS} with --quick, 1 with --scale")
+    add(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help=f"default: {ROUNDS}, {QUICK_ROUNDS} with --quick, 1 with --scale",
+    )
     add("--json", type=Path, metavar="FILE", help="write all figures there too")
     add("--docs", action="store_true", help="write them into docs/performance.md and docs/performance/")
     return parser.parse_args()

@@ -7,7 +7,7 @@ from typing import Any
 
 from served import echo
 from bench import Bench
-from measuring import Factory, by_green_threads, each, rate
+from measuring import GREEN_THREADS, Factory, by_green_threads, each, rate
 from rows import OURS, Row, measures
 
 import stractory
@@ -66,24 +66,20 @@ def pyro_creates_in_turn(bench: Bench) -> float:
 
 @measures(*AMONG, by=OURS)
 def creates_among_many(bench: Bench) -> tuple[float, ...]:
-    count, figures, there = bench.count(5_000), [], 0
+    """In a factory of their own; what is measured stays, and counts as there for the next row."""
+    figures, there = [], 0
     with Factory() as factory:
         factory.pool(1)
         client = factory.client()
-        destroy_all(client, warm := create_some(client, bench.names(count)))
-        assert len(warm) == count
+        warm = bench.names(GREEN_THREADS)
+        create_all(client, warm)
+        destroy_all(client, warm)
         for population in POPULATIONS:
-            create_some(client, bench.names(population - there))
-            there = population
-            names = bench.names(count)
+            create_all(client, bench.names(population - there))
+            names = bench.names(bench.count(5_000) // 5)
             figures.append(create_all(client, names))
-            destroy_all(client, names)
+            there = population + len(names)
     return tuple(figures)
-
-
-def create_some(client: stractory.Client, names: Sequence[str]) -> Sequence[str]:
-    create_all(client, names)
-    return names
 
 
 @measures(CONNECTS, by=OURS)

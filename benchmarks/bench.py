@@ -1,9 +1,10 @@
-"""What measurements work with: a factory with actors, connections to the peers, sizes. Made when first asked for."""
+"""What measurements work with, made when first asked for: a factory with actors, peers, sizes."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import socket
 from collections.abc import Callable
 from functools import cached_property
@@ -159,6 +160,7 @@ class Bench:
     def zerorpc(self) -> Any:
         import zerorpc
 
+        logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # or it complains when others had their turn
         where = f"tcp://127.0.0.1:{self.port('zerorpc_service')}"
         return self._closing(zerorpc.Client(where, heartbeat=None))
 

@@ -167,10 +167,10 @@ def xoscar_at_once(bench: Bench) -> float:
 
 @measures(FUTURES, by="stock zerorpc")
 def zerorpc_futures(bench: Bench) -> float:
-    count, call = bench.count(1_000), bench.zerorpc.echo
+    count, peer = bench.count(1_000), bench.zerorpc
 
     def run() -> None:
-        for answer in [call(PAYLOAD, async_=True) for _ in range(count)]:
+        for answer in [peer("echo", PAYLOAD, **{"async": True}) for _ in range(count)]:
             answer.get()
 
     return rate(count, run)

@@ -72,14 +72,24 @@ def round_trips(stream: Any, count: int) -> float:
 
 
 def by_green_threads(work: Callable[[Any], object], items: Sequence[Any]) -> None:
-    """Do it for each item: GREEN_THREADS of them take one after another from the same list."""
-    left = iter(items)
+    """Do it for each item: GREEN_THREADS of them take one after another from the same list.
+
+    Raises the first error; the items after that are left out.
+    """
+    left, failed = iter(items), []
 
     def pull() -> None:
-        for item in left:
-            work(item)
+        try:
+            for item in left:
+                if failed:
+                    break
+                work(item)
+        except Exception as error:
+            failed.append(error)
 
-    gevent.joinall([gevent.spawn(pull) for _ in range(GREEN_THREADS)], raise_error=True)
+    gevent.joinall([gevent.spawn(pull) for _ in range(GREEN_THREADS)])
+    if failed:
+        raise failed[0]
 
 
 def percentiles(times: Sequence[float]) -> tuple[float, float]:
@@ -148,7 +158,9 @@ class Factory:
 
     def pool(self, workers: int) -> None:
         """Returns when all are registered."""
-        self._stack.enter_context(daemon("pool ready", "stractory-workers", f"--workers={workers}", *self._at))
+        self._stack.enter_context(
+            daemon("pool ready", "stractory-workers", f"--workers={workers}", *self._at)
+        )
 
     def worker(self) -> subprocess.Popen[str]:
         """A single worker's process, registered."""

@@ -31,7 +31,7 @@ class Row:
 
     @property
     def more_is_better(self) -> bool:
-        return self.unit.endswith("/s")
+        return self.unit in ("/s", "MB/s")
 
 
 @dataclass(frozen=True)

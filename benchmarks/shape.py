@@ -28,9 +28,7 @@ def as_the_original(bench: Bench) -> tuple[float, ...]:
     """As many as there were then, also when it is to be quick; events go to emitters, which are not counted."""
     client, definition, count = bench.client, stractory.rpc(service), 1_000
     names, boards = bench.names(count), bench.names(count)
-    creates = rate(
-        count, lambda: by_green_threads(lambda name: client.create(name, definition), names)
-    )
+    creates = rate(count, lambda: by_green_threads(lambda name: client.create(name, definition), names))
     rooms: list[Any] = []
     connects = rate(count, lambda: rooms.extend(client.connect(names)))
     calls = rate(count * CALLS_EACH, lambda: call_all(rooms, CALLS_EACH))

@@ -17,7 +17,9 @@ BULK_PORT = Row("bulk.port", "bulk through an actor's own port", "MB/s")
 CALM = Row("stalled.calm-p50", "a call, nothing stalled, median", "us")
 CALM_WORST = Row("stalled.calm-p99", "a call, nothing stalled, 99th percentile", "us")
 STALLED = Row("stalled.others-p50", "a call while another client's stream stalls, median", "us")
-STALLED_WORST = Row("stalled.others-p99", "a call while another client's stream stalls, 99th percentile", "us")
+STALLED_WORST = Row(
+    "stalled.others-p99", "a call while another client's stream stalls, 99th percentile", "us"
+)
 SAME = Row("stalled.same-p50", "a call while a stream of the same link stalls, median", "us")
 SAME_WORST = Row("stalled.same-p99", "a call while a stream of the same link stalls, 99th percentile", "us")
 

@@ -75,7 +75,9 @@ def lines(figures: Figures) -> Iterator[Line]:
         compared = list(_comparisons(row, figures)) or [(None, None)]
         for yardstick, target in compared:
             figure = None if yardstick is None else _figure(figures, row, yardstick)
-            yield Line(row, ours, yardstick and yardstick.label, figure, target, _reason(figures, row, yardstick))
+            yield Line(
+                row, ours, yardstick and yardstick.label, figure, target, _reason(figures, row, yardstick)
+            )
 
 
 def _comparisons(row: Row, figures: Figures) -> Iterator[tuple[Yardstick | None, Target | None]]:
