@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import gc
 import resource
+import shlex
 import sys
-import time
 from pathlib import Path
 
 import actors  # noqa: F401  # these register what they measure, in the order of the table
@@ -24,24 +24,27 @@ from targets import needed_by
 
 ROUNDS = 5
 QUICK_ROUNDS = 3
+QUICK_SIZE = 0.1
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="small numbers, in under a minute")
-    add("--scale", action="store_true", help="the large rows, once each")
-    add("--size", type=float, default=1.0, metavar="PART", help="how much of the large rows (default: 1)")
+    add("--quick", action="store_true", help=f"in under a minute: size {QUICK_SIZE}, {QUICK_ROUNDS} rounds")
+    add("--scale", action="store_true", help="the large rows and only them, one round")
     add("--rows", metavar="GLOB", help="only rows whose name fits, as 'calls.*'")
-    add(
-        "--rounds",
-        type=int,
-        metavar="N",
-        help=f"default: {ROUNDS}, {QUICK_ROUNDS} with --quick, 1 with --scale",
-    )
+    add("--size", type=float, default=1.0, metavar="PART", help="of the full numbers (default: 1)")
+    add("--rounds", type=int, metavar="N", help=f"default: {ROUNDS}")
     add("--json", type=Path, metavar="FILE", help="write all figures there too")
     add("--docs", action="store_true", help="write them into docs/performance.md and docs/performance/")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick:
+        options.size = QUICK_SIZE
+    if options.rounds is None:
+        options.rounds = 1 if options.scale else QUICK_ROUNDS if options.quick else ROUNDS
+    if options.size <= 0 or options.rounds < 1:
+        parser.error("--size and --rounds are more than 0")
+    return options
 
 
 def wanted(options: argparse.Namespace) -> list[Measurement]:
@@ -51,38 +54,34 @@ def wanted(options: argparse.Namespace) -> list[Measurement]:
     return chosen(options.rows, scale=options.scale, needed=needed_by(names)) if asked else []
 
 
-def measure(measurements: list[Measurement], bench: Bench, rounds: int) -> Figures:
+def measure(measurements: list[Measurement], bench: Bench, figures: Figures, rounds: int) -> None:
     """Everything once a round, one after another, so that what else the machine does falls on all alike."""
-    figures = Figures()
     for round in range(1, rounds + 1):
         for measurement in measurements:
-            gc.collect()  # what others left behind
-            began = time.monotonic()
-            figures.take(measurement, bench)
-            spent = time.monotonic() - began
-            told = f"round {round} of {rounds}: {measurement.rows[0].name}, {measurement.by}, {spent:.1f} s"
+            told = f"round {round} of {rounds}: {measurement.rows[0].name}, {measurement.by}"
             print(f"\r{told:78}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            gc.collect()  # what others left behind
+            figures.take(measurement, bench)
+    print(f"\r{'':78}\r", end="", file=sys.stderr)
     figures.curves = bench.curves
-    return figures
 
 
 def main() -> None:
     options = parse()
     measurements = wanted(options)
     if not measurements:
-        raise SystemExit(f"no row fits {options.rows!r}")
+        raise SystemExit(f"scripts/bench: no row fits {options.rows!r}")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # peers need a descriptor a connection
-    rounds = options.rounds or (1 if options.scale else QUICK_ROUNDS if options.quick else ROUNDS)
-    with Bench(quick=options.quick, scale=options.size) as bench:
-        figures = measure(measurements, bench, rounds)
+    figures = Figures(options.size)
+    with Bench(options.size) as bench:
+        measure(measurements, bench, figures, options.rounds)
     table = list(lines(figures))
     print(as_text(table))
     for (row, by), why in figures.failed.items():
         print(f"{row.name}, {by}: {why}", file=sys.stderr)
-    command = " ".join(["scripts/bench", *sys.argv[1:]])
-    run = report.Run(command, "large" if options.scale else "table", rounds, figures, table)
+    command = shlex.join(["scripts/bench", *sys.argv[1:]])
+    run = report.Run(command, "large" if options.scale else "table", options.rounds, figures, table)
     if options.json:
         report.write_json(options.json, run)
     if options.docs:

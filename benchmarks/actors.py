@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from served import echo
 from bench import Bench
 from measuring import GREEN_THREADS, Factory, by_green_threads, each, rate
 from rows import OURS, Row, measures
+from served import echo
 
 import stractory
 

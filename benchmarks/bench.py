@@ -11,19 +11,19 @@ from functools import cached_property
 from typing import Any
 
 import gevent.socket
-from served import echo, echo_events, fan_out, flood, service, take_all
 from measuring import PATIENCE, Factory, by_green_threads
 from peers import Peer
+from rows import sized
+from served import echo, echo_events, fan_out, flood, service, take_all
 
 import stractory
 
 
 class Bench:
-    """``quick`` makes everything small; ``scale`` is the size of the large rows, 1 for those of the targets."""
+    """``part``: how much of the full size is measured."""
 
-    def __init__(self, *, quick: bool = False, scale: float = 1.0) -> None:
-        self.quick = quick
-        self.scale = scale
+    def __init__(self, part: float = 1.0) -> None:
+        self._part = part
         self.curves: dict[str, list[tuple[float, float]]] = {}
         self._stack = contextlib.ExitStack()
         self._peers: dict[str, Peer | RuntimeError] = {}
@@ -38,12 +38,8 @@ class Bench:
     # ---- sizes ---------------------------------------------------------------------------------------
 
     def count(self, full: int) -> int:
-        """How many of something: a tenth when it is to be quick."""
-        return full // 10 if self.quick else full
-
-    def many(self, full: int) -> int:
-        """How many of something in the large rows."""
-        return max(100, round(full * self.scale))
+        """How many of something that is."""
+        return sized(full, self._part)
 
     def names(self, count: int) -> list[str]:
         """So many that nobody had before."""

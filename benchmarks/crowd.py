@@ -1,4 +1,4 @@
-"""One client process with very many actors and few descriptors: ``python benchmarks/crowd.py ADDRESS KEY COUNT``.
+"""One client with very many actors and few descriptors: ``python benchmarks/crowd.py ADDRESS KEY COUNT``.
 
 Creates them, connects to all, calls all, and prints its figures as JSON. A process of its own, so that its
 memory is that of the connections and its limit of descriptors binds nobody else.

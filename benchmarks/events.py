@@ -11,7 +11,7 @@ from measuring import rate
 from rows import OURS, Row, measures
 
 ECHOES = Row("events.echoes", "eventemitter echoes, pipelined")
-FAN_OUT = Row("events.fan-out", "deliveries of one event to all clients")
+FAN_OUT = Row("events.fan-out", "deliveries of one event to {count} clients", count=1_000)
 
 
 @measures(ECHOES, by=OURS)
@@ -27,8 +27,7 @@ def emit_all(emitter: Any, count: int) -> None:
 
 @measures(FAN_OUT, by=OURS)
 def fan_out(bench: Bench) -> float:
-    """To 1,000 clients, 100 when it is to be quick."""
-    crowd = bench.client.connect(["fan-out"] * bench.count(1_000))
+    crowd = bench.client.connect(["fan-out"] * bench.count(FAN_OUT.count))
     events = 100
     count = len(crowd) * events
 

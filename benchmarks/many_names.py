@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import gevent
-from measuring import resident
+from measuring import resident, seconds
 
 from stractory.commands.daemon import spare_the_collector
 from stractory.net import keys
@@ -28,17 +28,10 @@ FOR_EVER = 1e9
 def main(key_file: str, count: int) -> None:
     spare_the_collector()
     directory = Directory(lease=FOR_EVER)
-    before, began = resident(os.getpid()), time.perf_counter()
-    fill(directory, count)
-    spent, after = time.perf_counter() - began, resident(os.getpid())
+    spent = seconds(lambda: fill(directory, count))
     ring = keys.load(Path(key_file), create=True)
     server = RegistryServer(Registry(directory, settling=0), Address("127.0.0.1", 0), ring)
-    figures = {
-        "address": str(server.address),
-        "memory": after,
-        "each": (after - before) / count,
-        "seconds": spent,
-    }
+    figures = {"address": str(server.address), "memory": resident(os.getpid()), "seconds": spent}
     print(json.dumps(figures), flush=True)
     gevent.wait()
 

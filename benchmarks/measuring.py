@@ -76,7 +76,8 @@ def by_green_threads(work: Callable[[Any], object], items: Sequence[Any]) -> Non
 
     Raises the first error; the items after that are left out.
     """
-    left, failed = iter(items), []
+    left = iter(items)
+    failed: list[Exception] = []
 
     def pull() -> None:
         try:
@@ -158,9 +159,8 @@ class Factory:
 
     def pool(self, workers: int) -> None:
         """Returns when all are registered."""
-        self._stack.enter_context(
-            daemon("pool ready", "stractory-workers", f"--workers={workers}", *self._at)
-        )
+        command = ("stractory-workers", f"--workers={workers}", *self._at)
+        self._stack.enter_context(daemon("pool ready", *command))
 
     def worker(self) -> subprocess.Popen[str]:
         """A single worker's process, registered."""

@@ -29,7 +29,7 @@ def gevent_sockets() -> None:
 
     server = StreamServer(("127.0.0.1", 0), lambda connection, peer: _echo(connection))
     server.start()
-    say_port(server.server_port)
+    say_port(server.socket.getsockname()[1])
     server.serve_forever()
 
 

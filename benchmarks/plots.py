@@ -34,7 +34,7 @@ def bars(lines: Sequence[Line]) -> str:
         figures = [(by, figure) for by, figure in found if by and figure is not None]
         longest = max((figure for _, figure in figures), default=0.0)
         better = "" if row.more_is_better else " (less is better)"
-        parts.append(_text(0, top + 15, row.what + better, "what"))
+        parts.append(_text(0, top + 15, row.title(some[0].part) + better, "what"))
         top += LINE
         for by, figure in figures:
             length = (WIDTH - LABELS - NUMBERS) * figure / longest

@@ -63,10 +63,11 @@ def write_json(path: Path, run: Run) -> None:
         "date": time.strftime("%Y-%m-%d"),
         "machine": run.machine,
         "rounds": run.rounds,
+        "size": figures.part,
         "rows": [
             {
                 "name": row.name,
-                "what": row.what,
+                "what": row.title(figures.part),
                 "unit": row.unit,
                 "figures": taken,
                 "failed": {by: figures.failed[row, by] for by in taken if (row, by) in figures.failed},

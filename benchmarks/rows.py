@@ -19,11 +19,15 @@ Function = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that is measured. ``name`` is ``group.which``; ``unit`` is that of all its figures."""
+    """One thing that is measured. ``name`` is ``group.which``; ``unit`` is that of all its figures.
+
+    Where ``what`` has a ``{count}``, that is how many there are; ``count`` at full size.
+    """
 
     name: str
     what: str
     unit: str = "/s"
+    count: int = 0
 
     @property
     def group(self) -> str:
@@ -32,6 +36,15 @@ class Row:
     @property
     def more_is_better(self) -> bool:
         return self.unit in ("/s", "MB/s")
+
+    def title(self, part: float) -> str:
+        """What it is, when only a part of the full size was measured."""
+        return self.what.format(count=f"{sized(self.count, part):,}")
+
+
+def sized(full: int, part: float) -> int:
+    """How many that is, at least one."""
+    return max(1, round(full * part))
 
 
 @dataclass(frozen=True)
@@ -78,9 +91,13 @@ def chosen(pattern: str | None, *, scale: bool, needed: Iterable[str] = ()) -> l
 
 
 class Figures:
-    """What was measured: for each row and each who measured it a figure a round, or why there is none."""
+    """What was measured: for each row and each who measured it a figure a round, or why there is none.
 
-    def __init__(self) -> None:
+    ``part`` is that of the full size. ``curves`` are more figures of a row, by how many there were.
+    """
+
+    def __init__(self, part: float = 1.0) -> None:
+        self.part = part
         self.taken: dict[Row, dict[str, list[float]]] = {}
         self.failed: dict[tuple[Row, str], str] = {}
         self.curves: dict[str, list[tuple[float, float]]] = {}

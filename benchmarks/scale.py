@@ -32,21 +32,23 @@ from stractory.clients.registry import RegistryLink
 from stractory.net import keys
 from stractory.net.address import address
 
-FIRST = Row("scale.creates-first", "creates of 100,000 actors on one worker, the first tenth")
-LAST = Row("scale.creates-last", "creates of 100,000 actors on one worker, the last tenth")
+ACTORS = 100_000
+
+FIRST = Row("scale.creates-first", "creates of {count} actors on one worker, the first tenth", count=ACTORS)
+LAST = Row("scale.creates-last", "creates of {count} actors on one worker, the last tenth", count=ACTORS)
 ACTOR = Row("scale.actor-memory", "memory of an idle actor", "KB")
-CONNECTS = Row("scale.connects", "connects to all of them from one process with 256 descriptors")
+CONNECTS = Row("scale.connects", "connects to {count} from one process with 256 descriptors", count=ACTORS)
 STREAM = Row("scale.stream-memory", "memory of a connected stream, both processes", "KB")
 CALLS_FEW = Row("scale.calls-few", "calls, 1,000 at once, over 1,000 connections")
-CALLS = Row("scale.calls", "calls, 1,000 at once, over all connections")
-NAMES = Row("scale.names-memory", "memory of a registry with 1,000,000 names", "MB")
+CALLS = Row("scale.calls", "calls, 1,000 at once, over {count} connections", count=ACTORS)
+NAMES = Row("scale.names-memory", "memory of a registry with {count} names", "MB", count=1_000_000)
 FILLING = Row("scale.names-made", "names made in it, no network")
 LOOK_UPS = Row("scale.look-ups", "look-ups in it over a link, 200 green threads")
-READY = Row("scale.workers-ready", "200 workers registered at once", "s")
+READY = Row("scale.workers-ready", "{count} workers registered at once", "s", count=200)
 LOAD = Row("scale.registry-load", "processor time of their idle registry, of each second", "ms")
 ONE_WORKER = Row("scale.worker-creates", "creates over one such worker")
-WORKERS = Row("scale.workers-creates", "creates over 200 such workers")
-TOLD = Row("scale.storm-told", "10,000 streams told that their worker was killed", "s")
+WORKERS = Row("scale.workers-creates", "creates over {count} such workers", count=200)
+TOLD = Row("scale.storm-told", "{count} streams told that their worker was killed", "s", count=10_000)
 REPLACED = Row("scale.storm-replaced", "all their actors made anew elsewhere, since the kill", "s")
 AGAIN = Row("scale.storm-again", "all connected again, since the kill", "s")
 
@@ -73,12 +75,11 @@ def program(name: str, *arguments: object) -> Iterator[str]:
 def many_actors(bench: Bench) -> tuple[float, ...]:
     with Factory() as factory:
         factory.pool(1)
-        count = bench.many(100_000)
+        count = bench.count(ACTORS)
         with program("crowd", factory.address, factory.key_file, count) as line:
             told = json.loads(line)
     parts = range(1, len(told["creates"]) + 1)
-    points = list(zip((part * told["part"] for part in parts), told["creates"], strict=True))
-    bench.curves["creates"] = points
+    bench.curves["creates"] = [(part * told["part"], told["creates"][part - 1]) for part in parts]
     bench.curves["memory"] = [(part * told["part"], told["memory"][part] / 1e6) for part in (0, *parts)]
     return (
         told["creates"][0],
@@ -93,7 +94,7 @@ def many_actors(bench: Bench) -> tuple[float, ...]:
 
 @measures(NAMES, FILLING, LOOK_UPS, by=OURS)
 def many_names(bench: Bench) -> tuple[float, ...]:
-    count = bench.many(1_000_000)
+    count = bench.count(1_000_000)
     with tempfile.TemporaryDirectory() as folder, program("many_names", f"{folder}/key", count) as line:
         told = json.loads(line)
         link = RegistryLink(
@@ -113,7 +114,7 @@ def many_names(bench: Bench) -> tuple[float, ...]:
 
 @measures(READY, LOAD, WORKERS, by=OURS)
 def many_workers(bench: Bench) -> tuple[float, ...]:
-    return created_over(bench, bench.many(200) if bench.scale >= 1 else max(10, round(200 * bench.scale)))
+    return created_over(bench, bench.count(200))
 
 
 @measures(ONE_WORKER, by=OURS)
@@ -122,7 +123,7 @@ def one_worker(bench: Bench) -> float:
 
 
 def created_over(bench: Bench, workers: int) -> tuple[float, float, float]:
-    """Seconds until all are registered, milliseconds a second that the idle registry uses, creates a second."""
+    """Seconds until all are registered, milliseconds a second of the idle registry, creates a second."""
     with Factory() as factory, program("many_workers", factory.address, factory.key_file, workers) as line:
         pid = factory.registry.pid
         before = processor_seconds(pid)
@@ -130,14 +131,14 @@ def created_over(bench: Bench, workers: int) -> tuple[float, float, float]:
         load = (processor_seconds(pid) - before) / IDLE * 1e3
         client = factory.client()
         create_all(client, bench.names(10 * workers))  # each has the definition then
-        return float(line), load, create_all(client, bench.names(bench.many(10_000)))
+        return float(line), load, create_all(client, bench.names(bench.count(10_000)))
 
 
 @measures(TOLD, REPLACED, AGAIN, by=OURS)
 def storm(bench: Bench) -> tuple[float, ...]:
     """One client hears of the kill, has successors made on another worker and connects to them."""
     definition = stractory.rpc(service)
-    names = bench.names(bench.many(10_000))
+    names = bench.names(bench.count(10_000))
     with Factory() as factory:
         killed = factory.worker()
         client = factory.client()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from actors import destroy_all
-from served import echo_events, service
 from bench import Bench
 from calls import Counter
 from events import heard
 from measuring import PAYLOAD, by_green_threads, rate
 from rows import OURS, Row, measures
+from served import echo_events, service
 
 import stractory
 
@@ -25,7 +25,7 @@ EVENTS_EACH = 30
 
 @measures(CREATES, CONNECTS, CALLS, EVENTS, by=OURS)
 def as_the_original(bench: Bench) -> tuple[float, ...]:
-    """As many as there were then, also when it is to be quick; events go to emitters, which are not counted."""
+    """As many as there were then, at any size. Events go to emitters, whose creation is not counted."""
     client, definition, count = bench.client, stractory.rpc(service), 1_000
     names, boards = bench.names(count), bench.names(count)
     creates = rate(count, lambda: by_green_threads(lambda name: client.create(name, definition), names))

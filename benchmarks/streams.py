@@ -15,13 +15,11 @@ ECHO_PORT = Row("echoes.port", "echoes of 64 bytes over an actor's own port")
 BULK = Row("bulk.link", "bulk through a link", "MB/s")
 BULK_PORT = Row("bulk.port", "bulk through an actor's own port", "MB/s")
 CALM = Row("stalled.calm-p50", "a call, nothing stalled, median", "us")
-CALM_WORST = Row("stalled.calm-p99", "a call, nothing stalled, 99th percentile", "us")
+CALM_WORST = Row("stalled.calm-p99", "a call, nothing stalled, p99", "us")
 STALLED = Row("stalled.others-p50", "a call while another client's stream stalls, median", "us")
-STALLED_WORST = Row(
-    "stalled.others-p99", "a call while another client's stream stalls, 99th percentile", "us"
-)
+STALLED_WORST = Row("stalled.others-p99", "a call while another client's stream stalls, p99", "us")
 SAME = Row("stalled.same-p50", "a call while a stream of the same link stalls, median", "us")
-SAME_WORST = Row("stalled.same-p99", "a call while a stream of the same link stalls, 99th percentile", "us")
+SAME_WORST = Row("stalled.same-p99", "a call while a stream of the same link stalls, p99", "us")
 
 
 @measures(ECHO, by=OURS)

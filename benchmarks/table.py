@@ -15,7 +15,7 @@ LONGEST_REASON = 60
 
 @dataclass(frozen=True)
 class Line:
-    """Ours in a row, and one yardstick. ``reached`` is None where there is no target, or no figure for it."""
+    """Ours in a row, and one yardstick. ``part`` is that of the full size which was measured."""
 
     row: Row
     ours: float | None
@@ -23,6 +23,7 @@ class Line:
     figure: float | None
     target: Target | None
     why: str | None
+    part: float
 
     @property
     def ratio(self) -> float | None:
@@ -30,12 +31,22 @@ class Line:
 
     @property
     def reached(self) -> bool | None:
+        """None where there is no target, or no figure for it."""
+        if self.target is None or not self.wanted or not self.judged:
+            return None
+        if self.ours is None:
+            return False  # what cannot be measured has not got there
         value = self.ratio if self.beside is not None else self.ours
-        if value is None or self.target is None or self.wanted == "":
+        if value is None:
             return None
         if self.target.least is not None:
             return value >= self.target.least
         return self.target.most is not None and value <= self.target.most
+
+    @property
+    def judged(self) -> bool:
+        """Whether what was measured is as large as the target wants it."""
+        return self.target is None or not self.target.whole or self.part >= 1
 
     @property
     def wanted(self) -> str:
@@ -49,13 +60,13 @@ class Line:
     def cells(self, *, first: bool) -> tuple[str, ...]:
         """As HEADS say; of several lines of a row only the first names it."""
         return (
-            self.row.what if first else "",
+            self.row.title(self.part) if first else "",
             (spelled(self.ours, self.row.unit) or self.why or "") if first else "",
             self.beside or "",
             (spelled(self.figure, self.row.unit) or self.why or "") if self.beside else "",
             f"{self.ratio:.2f}x" if self.ratio is not None else "",
             self.wanted,
-            {True: "reached", False: "not", None: ""}[self.reached],
+            {True: "reached", False: "not", None: "" if self.judged else "at full size only"}[self.reached],
         )
 
 
@@ -75,9 +86,9 @@ def lines(figures: Figures) -> Iterator[Line]:
         compared = list(_comparisons(row, figures)) or [(None, None)]
         for yardstick, target in compared:
             figure = None if yardstick is None else _figure(figures, row, yardstick)
-            yield Line(
-                row, ours, yardstick and yardstick.label, figure, target, _reason(figures, row, yardstick)
-            )
+            label = None if yardstick is None else yardstick.label
+            why = _reason(figures, row, yardstick)
+            yield Line(row, ours, label, figure, target, why, figures.part)
 
 
 def _comparisons(row: Row, figures: Figures) -> Iterator[tuple[Yardstick | None, Target | None]]:
