@@ -11,6 +11,7 @@ from pathlib import Path
 
 import actors  # noqa: F401  # these register what they measure, in the order of the table
 import calls  # noqa: F401
+import echoes  # noqa: F401
 import events  # noqa: F401
 import report
 import scale  # noqa: F401
@@ -60,7 +61,8 @@ def measure(measurements: list[Measurement], bench: Bench, figures: Figures, rou
         for measurement in measurements:
             told = f"round {round} of {rounds}: {measurement.rows[0].name}, {measurement.by}"
             print(f"\r{told:78}", end="", file=sys.stderr, flush=True)
-            gc.collect()  # what others left behind
+            gc.collect()
+            gc.freeze()  # what others left, and all that their libraries loaded, is not looked through again
             figures.take(measurement, bench)
     print(f"\r{'':78}\r", end="", file=sys.stderr)
     figures.curves = bench.curves

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 from bench import Bench
 from gevent.event import Event
-from measuring import GREEN_THREADS, PATIENCE, PAYLOAD, by_green_threads, rate, repeated, round_trips
+from measuring import GREEN_THREADS, PATIENCE, PAYLOAD, by_green_threads, rate, repeated
 from rows import OURS, Row, measures
 
 IN_TURN = Row("calls.in-turn", "rpc calls, one after another")
@@ -67,16 +67,6 @@ def xoscar_in_turn(bench: Bench) -> float:
 def zerorpc_in_turn(bench: Bench) -> tuple[float, float]:
     figure = repeated(bench.zerorpc.echo, bench.count(1_000), PAYLOAD)
     return figure, figure
-
-
-@measures(IN_TURN, by="gevent echo")
-def gevent_echo(bench: Bench) -> float:
-    return round_trips(bench.green_echo, bench.count(10_000))
-
-
-@measures(IN_TURN, by="blocking echo")
-def blocking_echo(bench: Bench) -> float:
-    return round_trips(bench.blocking_echo, bench.count(10_000))
 
 
 @measures(BY_ZERORPC, by=OURS)

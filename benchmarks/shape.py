@@ -14,10 +14,12 @@ from served import echo_events, service
 
 import stractory
 
-CREATES = Row("original.creates", "1,000 actors created")
-CONNECTS = Row("original.connects", "1,000 actors connected")
-CALLS = Row("original.calls", "10 calls to each of 1,000 actors")
-EVENTS = Row("original.events", "30 events to each of 1,000 actors and back")
+MANY = 1_000
+
+CREATES = Row("original.creates", "{count} actors created", count=MANY)
+CONNECTS = Row("original.connects", "{count} actors connected", count=MANY)
+CALLS = Row("original.calls", "10 calls to each of {count} actors", count=MANY)
+EVENTS = Row("original.events", "30 events to each of {count} actors and back", count=MANY)
 
 CALLS_EACH = 10
 EVENTS_EACH = 30
@@ -25,8 +27,8 @@ EVENTS_EACH = 30
 
 @measures(CREATES, CONNECTS, CALLS, EVENTS, by=OURS)
 def as_the_original(bench: Bench) -> tuple[float, ...]:
-    """As many as there were then, at any size. Events go to emitters, whose creation is not counted."""
-    client, definition, count = bench.client, stractory.rpc(service), 1_000
+    """Events go to emitters, whose creation is not counted."""
+    client, definition, count = bench.client, stractory.rpc(service), bench.count(MANY)
     names, boards = bench.names(count), bench.names(count)
     creates = rate(count, lambda: by_green_threads(lambda name: client.create(name, definition), names))
     rooms: list[Any] = []

@@ -1,4 +1,4 @@
-"""Bytes: echoes, much at once, and what a stream that nobody reads does to others."""
+"""Much at once, and what a stream that nobody reads does to others."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import time
 from typing import Any
 
 from bench import Bench
-from measuring import PAYLOAD, percentiles, rate, round_trips
+from measuring import PAYLOAD, percentiles, rate
 from peers import DONE
 from rows import OURS, Row, measures
 
-ECHO = Row("echoes.link", "echoes of 64 bytes over a link's stream")
-ECHO_PORT = Row("echoes.port", "echoes of 64 bytes over an actor's own port")
 BULK = Row("bulk.link", "bulk through a link", "MB/s")
 BULK_PORT = Row("bulk.port", "bulk through an actor's own port", "MB/s")
 CALM = Row("stalled.calm-p50", "a call, nothing stalled, median", "us")
@@ -20,29 +18,6 @@ STALLED = Row("stalled.others-p50", "a call while another client's stream stalls
 STALLED_WORST = Row("stalled.others-p99", "a call while another client's stream stalls, p99", "us")
 SAME = Row("stalled.same-p50", "a call while a stream of the same link stalls, median", "us")
 SAME_WORST = Row("stalled.same-p99", "a call while a stream of the same link stalls, p99", "us")
-
-
-@measures(ECHO, by=OURS)
-def echoes(bench: Bench) -> float:
-    return round_trips(bench.client.get("echo"), bench.count(10_000))
-
-
-@measures(ECHO_PORT, by=OURS)
-def echoes_by_port(bench: Bench) -> float:
-    with bench.client.connect("echo", direct=True) as stream:
-        return round_trips(stream, bench.count(10_000))
-
-
-@measures(ECHO, ECHO_PORT, by="gevent echo")
-def gevent_echoes(bench: Bench) -> tuple[float, float]:
-    figure = round_trips(bench.green_echo, bench.count(10_000))
-    return figure, figure
-
-
-@measures(ECHO, ECHO_PORT, by="blocking echo")
-def blocking_echoes(bench: Bench) -> tuple[float, float]:
-    figure = round_trips(bench.blocking_echo, bench.count(10_000))
-    return figure, figure
 
 
 @measures(BULK, by=OURS)
