@@ -1,4 +1,4 @@
-"""That the benchmarks run and that their targets speak of rows there are. What they measure is not looked at."""
+"""That the benchmarks run and their targets speak of rows there are. What they measure is not looked at."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def test_what_fails_is_told_in_its_cell() -> None:
         "from table import as_text, lines\n"
         "def fail(bench): raise RuntimeError('it does not start')\n"
         "row, figures = Row('calls.in-turn', 'calls'), Figures()\n"
-        "for by, function in ((OURS, lambda bench: 2.0), ('RPyC', fail), ('gevent echo', lambda bench: 4.0)):\n"
+        "parties = ((OURS, lambda bench: 2.0), ('RPyC', fail), ('gevent echo', lambda bench: 4.0))\n"
+        "for by, function in parties:\n"
         "    figures.take(Measurement((row,), by, function), None)\n"
         "found = {line.beside: line for line in lines(figures)}\n"
         "assert found['RPyC'].figure is None and 'it does not start' in as_text(list(found.values()))\n"
