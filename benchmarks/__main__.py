@@ -83,7 +83,8 @@ def main() -> None:
     for (row, by), why in figures.failed.items():
         print(f"{row.name}, {by}: {why}", file=sys.stderr)
     command = shlex.join(["scripts/bench", *sys.argv[1:]])
-    run = report.Run(command, "large" if options.scale else "table", options.rounds, figures, table)
+    part = report.LARGE if options.scale else report.TABLE
+    run = report.Run(command, part, options.rounds, figures, table)
     if options.json:
         report.write_json(options.json, run)
     if options.docs:

@@ -31,7 +31,6 @@ TITLES = {
     "stalled": "While a stream stalls",
     "start": "Starting",
     "original": "The original's own benchmark",
-    "scale": "Large numbers",
 }
 CURVES = {
     "creates": ("actors there", "creates a second"),
@@ -40,9 +39,13 @@ CURVES = {
 """What lies across, and what goes up."""
 
 
+TABLE, LARGE = "table", "large"
+"""The parts of the page."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """How it was measured. ``part`` is that of the page it belongs to; ``command`` repeats it."""
+    """How it was measured. ``part`` is the part of the page for it; ``command`` repeats it."""
 
     command: str
     part: str
@@ -98,8 +101,8 @@ def write_documents(run: Run) -> None:
         f"{run.machine}; {time.strftime('%Y-%m-%d')}; `{run.command}`; rounds: {run.rounds}.",
         as_markdown(run.lines),
     ]
-    for group, lines in groupby(run.lines, key=lambda line: line.row.group):
-        if group != "scale":
+    if run.part == TABLE:  # the large rows have few peers and are drawn as curves
+        for group, lines in groupby(run.lines, key=lambda line: line.row.group):
             drawn.append(_drawing(group, TITLES[group], plots.bars(list(lines))))
     for name, points in run.figures.curves.items():
         across, up = CURVES[name]

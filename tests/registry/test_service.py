@@ -158,9 +158,10 @@ def test_a_create_without_time_orders_nothing(registry, worker, timeout):
 def test_an_actor_of_another_kind_is_not_taken_for_the_same(registry, worker):
     worker.register(Report(life(7), Phase.RUNNING))
     assert create(registry, create_id=b"other", if_exists="get").epoch == 7
-    rpc = Definition("rpc", Code.imported("module:init"), None, {}).packed
+    rpc = Definition("rpc", Code.imported("module:init"), None, {})
+    registry.define(rpc.packed)
     with pytest.raises(ActorExists, match="'room' is taken by an actor of another kind: stream, not rpc"):
-        registry.create("room", rpc, {}, "get", b"another", False, LIMIT)
+        registry.create("room", rpc.digest, {}, "get", b"another", False, LIMIT)
 
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
