@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import Bench
-from measuring import GREEN_THREADS, Factory, by_green_threads, each, rate
+from measuring import Factory, by_green_threads, each, rate
 from rows import OURS, Row, measures
 from served import echo
 
@@ -18,6 +18,9 @@ POPULATIONS = (0, 2_000, 5_000)
 AMONG = tuple(Row(f"creates.among-{there}", f"creates when {there:,} are there") for there in POPULATIONS)
 CONNECTS = Row("connects.at-once", "connects, one call for all")
 CONNECTS_IN_TURN = Row("connects.in-turn", "connects, one after another")
+
+WARM = 1_000
+"""Creations by which a factory that has just started has found its pace."""
 
 DEFINITION = stractory.stream(echo)
 
@@ -71,7 +74,7 @@ def creates_among_many(bench: Bench) -> tuple[float, ...]:
     with Factory() as factory:
         factory.pool(1)
         client = factory.client()
-        warm = bench.names(GREEN_THREADS)
+        warm = bench.names(WARM)
         create_all(client, warm)
         destroy_all(client, warm)
         for population in POPULATIONS:
