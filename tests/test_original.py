@@ -11,8 +11,9 @@ from gevent.event import AsyncResult, Event
 from gevent.pool import Pool
 
 import stractory
-from tests.support.actors import echo
+from tests.support.actors import echo, multicast
 from tests.support.cluster import Cluster
+from tests.support.green import next_event
 
 PATIENCE = 20.0
 """Seconds after which something awaited counts as lost."""
@@ -124,35 +125,12 @@ def test_what_cat_is_told_another_client_sees(strac, cluster, name):
         assert read(mine, 14) == b"from the other"
 
 
-def multicast_echo(options):
-    clients = []
-
-    def handle(emitter):
-        clients.append(emitter)
-        emitter.on_close(lambda: clients.remove(emitter))
-
-        @emitter.on("echo")
-        def echo(data):
-            for client in clients:
-                client.emit("echo", data)
-
-        emitter.on("count", lambda: emitter.emit("count", len(clients)))
-
-    return handle
-
-
-def next_event(emitter, event) -> AsyncResult[Any]:
-    told: AsyncResult[Any] = AsyncResult()
-    emitter.once(event, told.set)
-    return told
-
-
 def test_an_event_is_echoed_to_both(strac, cluster, name):
-    strac.create(name, stractory.eventemitter(multicast_echo))
+    strac.create(name, stractory.eventemitter(multicast))
     with cluster.client() as other:
         mine, theirs = strac.get(name), other.get(name)
         for emitter in (mine, theirs):  # an answer shows that the actor has it among its clients
-            counted = next_event(emitter, "count")
+            counted = next_event(emitter, "counted")
             emitter.emit("count")
             assert counted.get(timeout=PATIENCE) in (1, 2)
         told = [next_event(emitter, "echo") for emitter in (mine, theirs)]

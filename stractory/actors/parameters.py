@@ -1,4 +1,4 @@
-"""Whether a function of the user's takes what it will be called with: asked before it is called."""
+"""What a function of the user's can be called with: asked before it is called."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from typing import Any
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _ANY_NUMBER = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def positional(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """The parameters that may be given by their place; None for builtins that tell none."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
 
 
 def check_takes_two(function: Callable[..., Any], rule: str) -> None:

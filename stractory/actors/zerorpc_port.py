@@ -10,10 +10,8 @@ is answered, and Python above 3.10 can tell a method's arguments.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -28,12 +26,13 @@ from zerorpc.decorators import DecoratorBase
 from zerorpc.events import Events
 from zerorpc.patterns import ReqRep, ReqStream
 
+from stractory.actors.parameters import positional
 from stractory.actors.zerorpc_session import LINGER, SESSION, carrier_over, context
 from stractory.errors import LinkClosed, StaleLocation, to_wire
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
-from stractory.net.serving import Methods, Serving
+from stractory.net.serving import Methods, Serving, gives_items
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +168,7 @@ class _Either:
     def process_call(self, context: Any, channel: Any, request: Any, method: Any) -> None:
         try:
             value = method(*request.args)
-            pattern = ReqStream() if isinstance(value, Iterator) else ReqRep()
+            pattern = ReqStream() if gives_items(value) else ReqRep()
             pattern.process_call(context, channel, request, lambda *args: value)
         except (Exception, _Closed):
             raise
@@ -180,21 +179,14 @@ class _Either:
         return True
 
 
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
 class _Method(DecoratorBase):  # type: ignore[misc]
     pattern = _Either()
 
     def _zerorpc_args(self) -> list[Any]:
         """As inspect.getargspec() told up to Python 3.10: names, *args, **kwargs, defaults of the last."""
-        try:
-            parameters = inspect.signature(self._functor).parameters.values()
-        except (TypeError, ValueError):  # some builtins tell none
-            return [[], None, None, None]
-        positional = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
-        defaults = [parameter.default for parameter in positional if parameter.default is not parameter.empty]
-        return [[parameter.name for parameter in positional], None, None, defaults or None]
+        parameters = positional(self._functor) or []
+        defaults = [parameter.default for parameter in parameters if parameter.default is not parameter.empty]
+        return [[parameter.name for parameter in parameters], None, None, defaults or None]
 
 
 class _Admission:

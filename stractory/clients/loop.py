@@ -18,6 +18,7 @@ from gevent.pool import Group
 
 from stractory.clients.home import check_process
 from stractory.errors import LinkClosed
+from stractory.net.threads import threads
 
 KILL_LIMIT = 1.0
 """Seconds that what still runs has to end when the loop does."""
@@ -141,6 +142,7 @@ class _Thread(threading.Thread):
         if self._last is not None:
             self._last()
         gevent.sleep(0)  # links that were dropped with it are closed
+        threads().close()
         self._wake.close()
         hub.destroy(destroy_loop=True)
 

@@ -34,7 +34,7 @@ def within_deadline(timeout: float | None) -> float | None:
 
 
 class Answer(Waiter):  # type: ignore[type-arg]  # generic in the stubs only
-    """One call's answer, for the one green thread that waits for it. An AsyncResult takes twice as long."""
+    """What one green thread waits for, such as a call's answer. An AsyncResult takes twice as long."""
 
     def set(self, value: Any) -> None:
         if getcurrent() is self.hub:

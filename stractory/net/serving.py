@@ -41,6 +41,11 @@ def itself(thing: Any) -> Any:
 NO_METHODS: Methods = MappingProxyType({})
 
 
+def gives_items(value: Any) -> bool:
+    """Whether a result is an iterator, whose items are sent one by one; asking for Iterator takes longer."""
+    return hasattr(type(value), "__next__")
+
+
 def log_failure(what: str, error: BaseException) -> None:
     """What becomes of an error that has no caller to go to, unless somebody else takes it."""
     log.error("%s failed: %s", what, error, exc_info=None if isinstance(error, StractoryError) else error)
@@ -85,18 +90,13 @@ class Serving:
         raise UnknownMethod(f"{label} has no method {name!r}; it has: {known}")
 
     def guard(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """``method`` as another protocol may call it: in its turn, and without ending the process."""
+        """``method`` as another protocol may call it: in its turn."""
 
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
-            try:
-                with self.turns or nullcontext():
-                    value = method(*args, **kwargs)
-            except (Exception, gevent.GreenletExit):
-                raise
-            except BaseException as error:
-                raise RuntimeError(f"{type(error).__name__}: {error}") from error
-            return self._in_turn(value) if isinstance(value, Iterator) else value
+            with self.turns or nullcontext():
+                value = method(*args, **kwargs)
+            return self._in_turn(value) if gives_items(value) else value
 
         return run
 
@@ -187,7 +187,7 @@ class Server:
         return function(*call.args, **call.kwargs)
 
     def _answer(self, call: Call, id: int, value: Any) -> None:
-        if hasattr(type(value), "__next__"):
+        if gives_items(value):
             self._serve_items(id, value)
             return
         try:

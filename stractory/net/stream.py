@@ -1,7 +1,7 @@
 """Blocking byte streams: one of a link's many, or a connection of its own, with the methods of a socket.
 
-A :class:`Stream` belongs to a :class:`stractory.net.link.Link`, whose reader green thread feeds it. Reading
-and writing wait only the calling green thread. A reader that is slow closes the stream's window and so
+A :class:`Stream` belongs to a :class:`stractory.net.link.Link`, which feeds it from the loop. Reading and
+writing wait only the calling green thread. A reader that is slow closes the stream's window and so
 slows its own peer, nobody else.
 """
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
 from weakref import WeakValueDictionary
 
 from gevent.event import Event
 
 from stractory.actors.code import load
+from stractory.actors.parameters import positional
 from stractory.wire.definitions import Definitions
 from stractory.wire.shipping import Definition
 
@@ -22,19 +20,11 @@ class Loaded:
     def __init__(self, definition: Definition) -> None:
         self.kind = definition.kind
         self.init = load(definition.init)
-        self.arguments = _positional_parameters(self.init)  # of (options, context), as many as it takes
+        parameters = positional(self.init)  # of (options, context) it is given as many as it takes
+        self.arguments = 1 if parameters is None else len(parameters)
         self.wrapper = definition.wrapper
         self.options = definition.options
         self.settings = definition.settings
-
-
-def _positional_parameters(function: Callable[..., Any]) -> int:
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # some builtins tell none
-        return 1
-    return sum(parameter.kind in positional for parameter in parameters)
 
 
 class Loader:

@@ -12,7 +12,6 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
-from typing import Any
 
 import gevent
 import pytest
@@ -22,7 +21,9 @@ from gevent.event import AsyncResult, Event
 import stractory
 from stractory.actors import zerorpc_session
 from tests.factory.test_factory import exchange, host_port, read_all
+from tests.support.actors import multicast
 from tests.support.cluster import Cluster, alive, until
+from tests.support.green import next_event
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -415,29 +416,6 @@ def test_no_own_port_that_could_not_ask_for_the_key(strac, name):
 
 
 # ---- eventemitter ----------------------------------------------------------------------------------------
-
-
-def multicast(options):
-    clients = []
-
-    def handle(emitter):
-        clients.append(emitter)
-        emitter.on_close(lambda: clients.remove(emitter))
-
-        @emitter.on("echo.*")
-        def echo(data):
-            for client in clients:
-                client.emit(emitter.event, data)
-
-        emitter.on("count", lambda: emitter.emit("counted", len(clients)))
-
-    return handle
-
-
-def next_event(emitter, event) -> AsyncResult[Any]:
-    heard: AsyncResult[Any] = AsyncResult()
-    emitter.once(event, heard.set)
-    return heard
 
 
 def test_events_reach_all(strac, cluster, name):

@@ -29,6 +29,24 @@ def gated_echo(options):
     return echo(options)
 
 
+def multicast(options):
+    """An eventemitter: all are told of ``echo`` and ``echo.*``, and on ``count`` one, how many there are."""
+    clients = []
+
+    def handle(emitter):
+        clients.append(emitter)
+        emitter.on_close(lambda: clients.remove(emitter))
+
+        @emitter.on("echo.**")
+        def echo(*data):
+            for client in clients:
+                client.emit(emitter.event, *data)
+
+        emitter.on("count", lambda: emitter.emit("counted", len(clients)))
+
+    return handle
+
+
 class Gate:
     """Where an actor on a worker waits for its test, by a connection to it. ``options`` are for the actor."""
 

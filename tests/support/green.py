@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.event import AsyncResult
 
 from tests.support.cluster import PATIENCE
 
@@ -16,3 +17,10 @@ def green_until(predicate: Callable[[], Any]) -> Any:
         while not (value := predicate()):
             gevent.sleep(0.02)
         return value
+
+
+def next_event(emitter: Any, event: str) -> AsyncResult[Any]:
+    """What comes with the next one."""
+    heard: AsyncResult[Any] = AsyncResult()
+    emitter.once(event, heard.set)
+    return heard
