@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import resource
 import shlex
 import sys
@@ -13,6 +14,7 @@ import actors  # noqa: F401  # these register what they measure, in the order of
 import calls  # noqa: F401
 import echoes  # noqa: F401
 import events  # noqa: F401
+import lasting  # noqa: F401
 import report
 import scale  # noqa: F401
 import shape  # noqa: F401
@@ -70,6 +72,7 @@ def measure(measurements: list[Measurement], bench: Bench, figures: Figures, rou
 
 def main() -> None:
     options = parse()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed programs are compiled once, not at each start
     measurements = wanted(options)
     if not measurements:
         raise SystemExit(f"scripts/bench: no row fits {options.rows!r}")

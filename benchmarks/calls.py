@@ -17,6 +17,7 @@ PIPELINED = Row("calls.pipelined", "rpc calls pipelined, a callback for each ans
 FUTURES = Row("calls.futures", "rpc calls pipelined, futures")
 ONE_WAY = Row("calls.one-way", "rpc calls, one way")
 THREADS = Row("calls.threads", "rpc calls, 200 green threads")
+PASSED = Row("callbacks.passed", "calls with a new function each, which the actor calls and awaits")
 CALLED_BACK = Row("callbacks.answered", "a client's function called by an actor and answered")
 TOLD_BACK = Row("callbacks.one-way", "a client's function called by an actor, one way")
 
@@ -206,6 +207,24 @@ def zerorpc_green_threads(bench: Bench) -> float:
 
 
 # ---- functions of the client's -------------------------------------------------------------------------
+
+
+@measures(PASSED, by=OURS)
+def passed(bench: Bench) -> float:
+    return call_with_functions(bench.room.call_back, bench.count(3_000))
+
+
+@measures(PASSED, by="RPyC")
+def rpyc_passed(bench: Bench) -> float:
+    return call_with_functions(bench.rpyc.call_back, bench.count(2_000))
+
+
+def call_with_functions(call_back: Callable[..., Any], count: int) -> float:
+    def run() -> None:
+        for _ in range(count):
+            call_back(lambda number: number, 1)
+
+    return rate(count, run)
 
 
 @measures(CALLED_BACK, by=OURS)

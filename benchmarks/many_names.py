@@ -44,7 +44,7 @@ def fill(directory: Directory, count: int) -> None:
         actor = directory.reserve(
             f"name.{index}", kind="rpc", runtime=None, create_id=os.urandom(16), wall=time.time()
         )
-        directory.confirm(actor)
+        directory.confirm(actor, time.monotonic())
 
 
 if __name__ == "__main__":

@@ -139,16 +139,21 @@ def daemon(ready: str, *command: str) -> Iterator[Running]:
 
 
 class Factory:
-    """A registry of its own, with a key of its own; pools and workers as they are asked for."""
+    """A registry of its own, with a key of its own; pools and workers as they are asked for.
 
-    def __init__(self) -> None:
+    ``lasting``: its registry keeps its names on disk, as by default.
+    """
+
+    def __init__(self, lasting: bool = True) -> None:
+        self._lasting = lasting
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Factory:
         with self._stack:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory())
             self.key_file = f"{folder}/cluster.key"
-            command = ("stractory", "--listen=0", f"--key-file={self.key_file}")
+            data = f"{folder}/registry" if self._lasting else "none"
+            command = ("stractory", "--listen=0", f"--key-file={self.key_file}", f"--data-dir={data}")
             line, self.registry = self._stack.enter_context(daemon("ready", *command))
             self.address = line.split()[-1]
             self._stack = self._stack.pop_all()

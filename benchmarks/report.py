@@ -30,6 +30,7 @@ TITLES = {
     "bulk": "Bulk",
     "stalled": "While a stream stalls",
     "start": "Starting",
+    "lasting": "Actors that come back",
     "original": "The original's own benchmark",
 }
 CURVES = {

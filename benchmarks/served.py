@@ -6,6 +6,8 @@ from typing import Any
 
 from peers import sink
 
+import stractory
+
 
 def echo(options: Any) -> Any:
     """Bytes come back."""
@@ -66,6 +68,6 @@ def fan_out(options: Any) -> Any:
     def handle(emitter: Any) -> None:
         everybody.append(emitter)
         emitter.on_close(lambda: everybody.remove(emitter))
-        emitter.on("tell", lambda: [each.emit("told", 1) for each in everybody])
+        emitter.on("tell", lambda: stractory.emit(everybody, "told", 1))
 
     return handle

@@ -29,8 +29,7 @@ def board(options):
                 drawn.clear()
             else:
                 drawn.append([person.event, *where])
-            for each in [*people]:
-                each.emit(person.event, *where)
+            stractory.emit(people, person.event, *where)
 
         person.on_close(lambda: people.discard(person))
 

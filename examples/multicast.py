@@ -23,8 +23,7 @@ def multicast(options):
 
         @emitter.on("echo")
         def echo(data):
-            for client in [*clients]:
-                client.emit("echo", data)
+            stractory.emit(clients, "echo", data)
 
     return handle
 

@@ -19,16 +19,20 @@ from stractory.version import VERSION
 if TYPE_CHECKING:
     from stractory.actors.definition import ActorDefinition as ActorDefinition
     from stractory.actors.emitter import Emitter as Emitter
+    from stractory.actors.emitter import emit as emit
     from stractory.actors.factories import dnode as dnode
     from stractory.actors.factories import eventemitter as eventemitter
     from stractory.actors.factories import rpc as rpc
     from stractory.actors.factories import spawn as spawn
     from stractory.actors.factories import stream as stream
     from stractory.clients.client import Client as Client
+    from stractory.clients.comforts import idempotent as idempotent
     from stractory.clients.comforts import timeout as timeout
     from stractory.clients.making import client as client
+    from stractory.clients.watching import Watch as Watch
     from stractory.clients.wrappers import wrapper as wrapper
     from stractory.net.callbacks import Callback as Callback
+    from stractory.wire.changes import Change as Change
     from stractory.wire.info import ActorInfo as ActorInfo
     from stractory.wire.info import WorkerInfo as WorkerInfo
 
@@ -38,12 +42,16 @@ _HOMES = {
     "ActorDefinition": "stractory.actors.definition",
     "ActorInfo": "stractory.wire.info",
     "Client": "stractory.clients.client",
+    "Change": "stractory.wire.changes",
+    "Watch": "stractory.clients.watching",
     "WorkerInfo": "stractory.wire.info",
     "client": "stractory.clients.making",
     "Callback": "stractory.net.callbacks",
     "Emitter": "stractory.actors.emitter",
     "dnode": "stractory.actors.factories",
+    "emit": "stractory.actors.emitter",
     "eventemitter": "stractory.actors.factories",
+    "idempotent": "stractory.clients.comforts",
     "rpc": "stractory.actors.factories",
     "spawn": "stractory.actors.factories",
     "stream": "stractory.actors.factories",

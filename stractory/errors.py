@@ -10,6 +10,7 @@
      |    +-- ActorNotShippable        (TypeError)        its code or options cannot travel
      |    +-- ActorStartFailed                            its init raised, on the worker
      |    +-- ActorLost                (ConnectionError)  its worker went away
+     |    +-- ActorHung                                   it held up its worker, and was stopped
      |    +-- ActorExited                                 its child process ended with another status than 0
      |    +-- StaleLocation            (LookupError)      that life of the name is over: look it up again
      |    +-- ActorNotPublic           (PermissionError)  its worker allows no unproved port
@@ -20,6 +21,8 @@
      +-- PlacementError                no worker can take it
      |    +-- NoWorkers                                   none is registered
      |    +-- NoCompatibleWorker                          none runs this Python
+     |    +-- ActorQuarantined                            its code ended too many workers
+     |    +-- WorkerFull                                  none has room for another actor
      +-- UnreachableError              (ConnectionError)  nobody answers at an address
      |    +-- RegistryUnavailable
      |    +-- WorkerUnavailable
@@ -36,18 +39,18 @@
      |    +-- CallTimeout              (TimeoutError)     no answer in time
      |    +-- UnknownMethod            (AttributeError)   the other side has no such method
      |    +-- CallbackGone             (ConnectionError)  the process that passed the function is gone
+     |    +-- SnapshotFailed                              it ran, but what it changed may be lost
      |    +-- RemoteError                                 the method raised; carries the remote traceback
      +-- PortUnavailable               (OSError)          a port to listen on is taken
      +-- ConfigError                   (ValueError)       a setting is wrong
+     +-- StoreError                                       what survives a registry cannot be read or written
 
-An error that crosses the wire travels as its class's name (``code``), its text and its ``details`` (msgpack
-values); :func:`from_wire` makes it anew on the other side. A code that is not in this tree arrives as
-:class:`RemoteError`: no class is ever looked up outside this file.
+How they cross the wire is told by :mod:`stractory.wire.failures`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
@@ -55,10 +58,12 @@ __all__ = [
     "ActorError",
     "ActorExists",
     "ActorExited",
+    "ActorHung",
     "ActorLost",
     "ActorNotFound",
     "ActorNotPublic",
     "ActorNotShippable",
+    "ActorQuarantined",
     "ActorStartFailed",
     "AuthError",
     "CallError",
@@ -75,10 +80,13 @@ __all__ = [
     "PlacementError",
     "PortUnavailable",
     "ProtocolError",
+    "Recovering",
     "RegistryUnavailable",
     "RemoteError",
     "SlowConsumer",
+    "SnapshotFailed",
     "StaleLocation",
+    "StoreError",
     "StractoryError",
     "StreamReset",
     "UnknownDefinition",
@@ -86,6 +94,7 @@ __all__ = [
     "UnreachableError",
     "UntrustedWrapper",
     "VersionMismatch",
+    "WorkerFull",
     "WorkerUnavailable",
     "WrapperNotFound",
 ]
@@ -148,6 +157,10 @@ class ActorExited(ActorError):
         self.status = status
 
 
+class ActorHung(ActorError):
+    """What was called held up its worker with all its actors, and was stopped; the text says where."""
+
+
 class StaleLocation(ActorError, LookupError):
     """The stream was opened for a life of the name that is over; look the name up again."""
 
@@ -190,6 +203,14 @@ class NoWorkers(PlacementError):
 
 class NoCompatibleWorker(PlacementError):
     """No registered worker runs the Python that the actor's code was made with."""
+
+
+class ActorQuarantined(PlacementError):
+    """Actors of this definition ended too many workers; the text tells for how long it is not started."""
+
+
+class WorkerFull(PlacementError):
+    """No worker has room for another actor, or not for what it needs; the text tells what to do."""
 
 
 class UnreachableError(StractoryError, ConnectionError):
@@ -248,12 +269,20 @@ class CallTimeout(CallError, TimeoutError):
     """A call had no answer within its time. It may or may not have run."""
 
 
+class Recovering(CallTimeout):
+    """The registry was started anew and the worker that has the name is not back yet. Nothing was done."""
+
+
 class UnknownMethod(CallError, AttributeError):
     """The other side has no method of this name; the text lists those it has."""
 
 
 class CallbackGone(CallError, ConnectionError):
     """The process that passed the function is gone, or the link to it, or the function was released."""
+
+
+class SnapshotFailed(CallError):
+    """The call has run, but the state of its actor could not be kept: a worker that dies may undo it."""
 
 
 class RemoteError(CallError):
@@ -272,6 +301,10 @@ class RemoteError(CallError):
         return f"{text}\n\n{self.remote_traceback}".rstrip()
 
 
+class Interruption(BaseException):
+    """What stops it, past any ``except Exception``. Made with the ActorHung that whoever called gets."""
+
+
 class PortUnavailable(StractoryError, OSError):
     """A port to listen on is taken or may not be bound; the text names the address."""
 
@@ -280,57 +313,5 @@ class ConfigError(StractoryError, ValueError):
     """A setting is wrong; the text names the file and line, the variable or the option."""
 
 
-def _tree(root: type[StractoryError]) -> Iterator[type[StractoryError]]:
-    yield root
-    for branch in root.__subclasses__():
-        yield from _tree(branch)
-
-
-_BY_CODE: dict[str, type[StractoryError]] = {
-    error.__name__: error
-    for error in _tree(StractoryError)
-    if error is not ConnectErrors  # made by the client, never sent
-}
-
-
-TEXT_LIMIT = 64 * 1024
-"""Most characters of a text that an error takes over the wire."""
-
-
-def to_wire(error: BaseException, remote_traceback: str) -> tuple[str, str, dict[str, Any]]:
-    """What of an error crosses the wire: (code, message, details).
-
-    An exception from outside the tree goes as a :class:`RemoteError` with its traceback.
-    """
-    if isinstance(error, StractoryError) and error.code in _BY_CODE:
-        text = error.args[0] if error.args else ""
-        return error.code, _sendable(text), {key: _sendable(value) for key, value in error.details.items()}
-    details = {"type": type(error).__name__, "remote_traceback": remote_traceback}
-    return "RemoteError", _sendable(error), {key: _sendable(value) for key, value in details.items()}
-
-
-def _sendable(value: Any) -> Any:
-    """Numbers as they are; anything else as text that has a UTF-8 form and is not too long."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    try:
-        text = str(value)
-    except Exception:  # an error's own __str__ may fail
-        text = f"({type(value).__name__} without a text)"
-    if len(text) > TEXT_LIMIT:
-        half = TEXT_LIMIT // 2
-        text = f"{text[:half]}\n... {len(text) - 2 * half} characters ...\n{text[-half:]}"
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def from_wire(code: str, message: str, details: Mapping[str, Any]) -> StractoryError:
-    """The error a peer reported. Details the class does not take are kept in ``details``."""
-    kind = _BY_CODE.get(code)
-    if kind is None:
-        return RemoteError(message, type=code, remote_traceback=str(details.get("remote_traceback", "")))
-    try:
-        return kind(message, **details)
-    except TypeError:  # another version's details
-        error = kind(message)
-        error.details = dict(details)
-        return error
+class StoreError(StractoryError):
+    """What is to survive a registry cannot be read or written; the text names its directory or file."""

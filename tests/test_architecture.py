@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "stractory"
 
-ORDER = ["errors", "wire", "net", "actors", "ROLES", "commands"]
+ORDER = ["errors", "wire", "net", "actors", "store", "ROLES", "commands"]
 """From the ground up: each may import what stands before it, and itself."""
 
 ROLES = {"registry", "worker", "clients"}
@@ -167,6 +168,13 @@ def test_code_is_loaded_in_one_place(module: Module) -> None:
         assert not module.calls & {"eval", "exec", "__import__"}
 
 
+def test_the_store_is_the_registrys() -> None:
+    users = {module.name for module in MODULES.values() if any(used.part == "store" for used in ours(module))}
+    others = {name for name in users if not name.startswith(("stractory.store.", "stractory.registry."))}
+    assert others == {"stractory.commands.registry"}
+    assert not any(used.part == "actors" for m in MODULES.values() if m.part == "store" for used in ours(m))
+
+
 def test_the_registry_passes_code_on_unopened() -> None:
     for module in MODULES.values():
         if module.part == "registry" or module.name == "stractory.commands.registry":
@@ -229,3 +237,16 @@ def test_a_registry_process_cannot_open_code() -> None:
         "assert 'dill' not in sys.modules\n"
         "assert not [name for name in sys.modules if name.startswith('stractory.actors')]\n"
     )
+
+
+def test_the_design_lists_each_module() -> None:
+    listed, folder = set(), ""
+    for line in (ROOT / "docs/design.md").read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"    (\w+)/  ", line):
+            folder = found[1]
+        elif folder and (found := re.match(r"      (\w+(?:, \w+)*)  ", line)):
+            listed |= {f"{folder}/{name}" for name in found[1].split(", ")}
+        elif not line:
+            folder = ""
+    there = {f"{path.parent.name}/{path.stem}" for path in PACKAGE.glob("*/*.py")}
+    assert listed == {name for name in there if not name.endswith("__init__")}

@@ -74,7 +74,9 @@ def check_mapping(options: Any) -> Mapping[str, Any]:
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """``options``, if msgpack can carry them. Raises ActorNotShippable naming the option."""
-    for name in check_mapping(options):
+    if not check_mapping(options):
+        return {}
+    for name in options:
         if not isinstance(name, str):
             raise ActorNotShippable(f"options have names of type str, not {name!r}")
     checked = dict(options)
@@ -87,7 +89,7 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_size(definition: ActorDefinition, options: Mapping[str, Any]) -> None:
     """Raises ActorNotShippable when they do not fit together into one message."""
-    size = len(definition.shipped.packed) + len(pack(dict(options)))
+    size = len(definition.shipped.packed) + (len(pack(dict(options))) if options else 0)
     if size > SIZE_LIMIT:
         raise ActorNotShippable(
             f"the actor is too large to travel: its code and options are {size} bytes, "

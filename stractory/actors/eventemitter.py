@@ -10,7 +10,7 @@ from stractory.actors.emitter import HOLD, Emitter
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.net.carrier import Carrier, over_socket
-from stractory.net.serving import Share
+from stractory.net.serving import Share, plainly
 from stractory.net.sockets import SocketStream
 from stractory.net.threads import threads
 from stractory.wire.occasions import Format, JsonLines, Msgpack
@@ -27,6 +27,7 @@ class EventemitterServer:
             )
         self._handler = made
         self._owner = owner
+        self._through = None if owner.snapshots is None else owner.snapshots.run
 
     def connect(self, stream: Any, address: Any) -> None:
         carrier, format = _carried(stream, f"actor {self._owner.name!r}")
@@ -34,7 +35,8 @@ class EventemitterServer:
 
     def _begin(self, carrier: Carrier, format: Format) -> None:
         try:
-            self._handler(Emitter(carrier, format, self._owner.run))
+            emitter = Emitter(carrier, format, self._owner.run, through=self._through)
+            (self._through or plainly)(self._handler, emitter)
         except BaseException:
             carrier.abort(ENDED if self._owner.ended else 0)
             raise

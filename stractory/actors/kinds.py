@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from stractory.errors import VersionMismatch
 from stractory.net.address import Address
 from stractory.net.listener import Ports
 from stractory.net.serving import Share
+
+if TYPE_CHECKING:
+    from stractory.actors.snapshots import Snapshots
 
 
 class Owner(Protocol):
@@ -24,8 +28,20 @@ class Owner(Protocol):
         """Whether it has begun to end."""
 
     @property
+    def suspended(self) -> bool:
+        """Whether it serves nobody for a while: there may be another copy of it."""
+
+    @property
+    def may_block(self) -> bool:
+        """Whether it may hold up its process: that is its own."""
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """What the factory of its kind was told, beside options."""
+
+    @property
+    def snapshots(self) -> Snapshots | None:
+        """What is to know of whatever changes its state, if that is kept."""
 
     @property
     def log(self) -> logging.Logger:
@@ -36,6 +52,9 @@ class Owner(Protocol):
 
     def run(self, function: Callable[[], None]) -> None:
         """As spawn(), in this green thread. An actor that has ended runs nothing."""
+
+    def admit(self, stream: Any) -> Any:
+        """Have ``stream`` end with the actor, or when that is suspended. Raises StaleLocation."""
 
     def exited(self, status: int) -> None:
         """The actor has come to an end of its own accord."""
@@ -81,6 +100,36 @@ class Kind(Protocol):
         """
 
 
+Again = Callable[[float | None], Any]
+"""Opens another stream to an actor, within so many seconds."""
+
+
+@runtime_checkable
+class Outliving(Protocol):
+    """What :meth:`Kind.wrap` makes, if it can go on when its stream is over."""
+
+    def outlive(self, again: Again) -> None:
+        """Go on over what ``again`` opens."""
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """What :meth:`Kind.wrap` makes, if it goes on of its own accord when its stream is over."""
+
+    def return_by(self, ask: Callable[[], None]) -> None:
+        """Call ``ask`` when a life of the actor is over: attach() or end() follows. It must not wait."""
+
+    def attach(self, stream: Any) -> None:
+        """Go on over a stream to the next life."""
+
+    def end(self) -> None:
+        """There is no other life."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it needs no more streams."""
+
+
 _HOMES = {
     "stream": "stractory.actors.stream",
     "rpc": "stractory.actors.rpc",
@@ -89,6 +138,7 @@ _HOMES = {
 }
 
 
+@cache
 def kind(name: str) -> Kind:
     """A kind, loaded when it is first needed. Raises VersionMismatch for one this version does not have."""
     try:

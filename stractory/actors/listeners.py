@@ -24,15 +24,17 @@ def check_pattern(pattern: Any) -> None:
         raise TypeError(f"events are listened to by name or pattern, a str, not {pattern!r:.80}")
 
 
-class Listeners:
-    """In the order in which they were added."""
+class Listeners(dict[str, tuple[Function, ...]]):
+    """``listeners[event]`` are the functions to call for it, in the order in which they were added.
 
-    __slots__ = ("_found", "_once", "_patterns")
+    As a dict it holds those that have been looked up.
+    """
+
+    __slots__ = ("_once", "_patterns")
 
     def __init__(self) -> None:
         self._patterns: list[tuple[str, Function]] = []
         self._once: list[tuple[str, Function]] = []
-        self._found: dict[str, tuple[Function, ...]] = {}
 
     def add(self, pattern: str, function: Function, *, once: bool = False) -> None:
         """Have ``function`` called for the events that match; with ``once`` for the next one only.
@@ -45,7 +47,7 @@ class Listeners:
         self._patterns.append((pattern, function))
         if once:
             self._once.append((pattern, function))
-        self._found.clear()
+        self.clear()
 
     def remove(self, pattern: str, function: Function | None = None) -> None:
         """The reverse of add(); without a function, of all for this pattern. Raises TypeError as add()."""
@@ -56,16 +58,9 @@ class Listeners:
 
         self._patterns = [entry for entry in self._patterns if not goes(entry)]
         self._once = [entry for entry in self._once if not goes(entry)]
-        self._found.clear()
+        self.clear()
 
-    def of(self, event: str) -> tuple[Function, ...]:
-        """The functions to call for an event."""
-        found = self._found.get(event)
-        if found is None:
-            found = self._find(event)
-        return found
-
-    def _find(self, event: str) -> tuple[Function, ...]:
+    def __missing__(self, event: str) -> tuple[Function, ...]:
         matching = [entry for entry in self._patterns if matches(entry[0], event)]
         functions = tuple(function for _, function in matching)
         spent = [entry for entry in self._once if entry in matching]
@@ -73,11 +68,11 @@ class Listeners:
             self._once = [entry for entry in self._once if entry not in spent]
             for entry in spent:
                 self._patterns.remove(entry)
-            self._found.clear()
+            self.clear()
         else:
-            if len(self._found) >= REMEMBERED:
-                self._found.clear()
-            self._found[event] = functions
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[event] = functions
         return functions
 
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _ANY_NUMBER = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_UNUSUAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def simply_takes_two(function: Any) -> bool:
+    """Whether it is a usual function of two parameters. Most are, and to ask inspect takes far longer."""
+    if type(function) is not FunctionType or vars(function):
+        return False
+    code = function.__code__
+    return code.co_argcount == 2 and not (code.co_kwonlyargcount or code.co_flags & _UNUSUAL)
 
 
 def positional(function: Callable[..., Any]) -> list[inspect.Parameter] | None:

@@ -12,7 +12,7 @@ import gevent
 
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
-from stractory.actors.parameters import check_takes_two
+from stractory.actors.parameters import check_takes_two, simply_takes_two
 from stractory.errors import LinkError
 from stractory.net.serving import Share
 from stractory.wire.session import ENDED
@@ -32,13 +32,22 @@ class HandlerServer:
         check_handler(made)
         self._handler = made
         self._owner = owner
+        if owner.snapshots is not None and not owner.snapshots.any_time:
+            raise TypeError(
+                "connections of a stream actor have no moments of rest: if its state may be taken while they "
+                "last, every so many seconds, say snapshot_any_time = True in the handler's class"
+            )
 
     def connect(self, stream: Any, address: Any) -> None:
         self._owner.spawn(self._serve, stream, address)
 
     def _serve(self, stream: Any, address: Any) -> None:
         try:
-            self._handler(stream, address)
+            if self._owner.snapshots is None:
+                self._handler(stream, address)
+            else:
+                with self._owner.snapshots.lasting():
+                    self._handler(stream, address)
         except gevent.GreenletExit:
             stream.abort(ENDED if self._owner.ended else 0)
             raise
@@ -74,6 +83,8 @@ def _is_connected(stream: Any) -> bool:
 
 def check_handler(made: Any) -> None:
     """Raises TypeError for what is no handler(stream, address)."""
+    if simply_takes_two(made):
+        return
     if not callable(made):
         raise TypeError(f"{_RULE}, not {type(made).__name__}")
     for function in (made, type(made).__call__):  # of an object, the latter is what runs

@@ -10,8 +10,10 @@ is answered, and Python above 3.10 can tell a method's arguments.
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -26,13 +28,18 @@ from zerorpc.decorators import DecoratorBase
 from zerorpc.events import Events
 from zerorpc.patterns import ReqRep, ReqStream
 
+from stractory.actors.kinds import Owner
 from stractory.actors.parameters import positional
-from stractory.actors.zerorpc_session import LINGER, SESSION, carrier_over, context
-from stractory.errors import LinkClosed, StaleLocation, to_wire
+from stractory.actors.zerorpc_session import HEARTBEAT, LINGER, SESSION, carrier_over, context
+from stractory.errors import (
+    LinkClosed,
+    StaleLocation,
+)
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
 from stractory.net.serving import Methods, Serving, gives_items
+from stractory.wire.failures import to_wire
 
 log = logging.getLogger(__name__)
 
@@ -46,23 +53,43 @@ _ID_LIMIT = 64
 
 
 class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
-    """The server of one actor. ``bind`` it, ``run`` it in a green thread, ``close`` it."""
+    """The server of one actor. ``bind`` it, ``run`` it in a green thread, ``close`` it.
 
-    def __init__(self, name: str, epoch: int, methods: Methods, serving: Serving) -> None:
+    While its owner is suspended it refuses whatever is asked.
+    """
+
+    def __init__(
+        self, owner: Owner, epoch: int, methods: Methods, serving: Serving, heartbeat: float = HEARTBEAT
+    ) -> None:
+        name = owner.name
+        self._at_end: list[Callable[[Exception | None], None]] = []
         open_ = {word: method for word, method in methods.items() if not word.startswith("_")}
-        own = {word: _Method(serving.guard(method)) for word, method in open_.items()}
+        own = {
+            word: _Method(_refused_while_suspended(owner, serving.guard(method)))
+            for word, method in open_.items()
+        }
         self._sessions: set[BlockingCarrier] = set()
-        own[SESSION] = _Session(_Admission(name, epoch, serving, self._sessions))
+        own[SESSION] = _Session(_Admission(owner, epoch, serving, self._sessions))
         self._events = _ValidEvents(zmq.ROUTER, context())
         self._events.setsockopt(zmq.LINGER, LINGER)
-        ServerBase.__init__(self, self._events, own, name, self._events.context)
+        ServerBase.__init__(self, self._events, own, name, self._events.context, heartbeat=heartbeat)
         self._multiplexer.close()
         self._multiplexer: Any = _Multiplexer(self._events)
 
+    def abort(self, code: int = 0) -> None:
+        """End connections of ours: its owner serves nobody any more, or for a while."""
+        for carrier in list(self._sessions):
+            carrier.give_up(LinkClosed(f"{carrier.label}: the actor has ended, or may live elsewhere"))
+
+    def call_at_end(self, callback: Callable[[Exception | None], None]) -> None:
+        """Call it when this is closed."""
+        self._at_end.append(callback)
+
     def close(self) -> None:
         """End it; connections of ours are told."""
-        for carrier in list(self._sessions):
-            carrier.give_up(LinkClosed(f"{carrier.label}: the actor has ended"))
+        self.abort()
+        while self._at_end:
+            self._at_end.pop()(None)
         gevent.sleep(0)  # lets the green thread of zerorpc's that sends take that to ZeroMQ
         self._task_pool.kill(_Closed, block=False)
         super().close()
@@ -162,6 +189,29 @@ class _Multiplexer(ChannelMultiplexer):  # type: ignore[misc]
                     self._active_channels.pop(id, None)
 
 
+def _check_not_suspended(owner: Owner) -> None:
+    if owner.suspended:
+        raise StaleLocation(f"{owner.name!r} may live elsewhere by now")
+
+
+def _refused_while_suspended(owner: Owner, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Also what it returns is for nobody then."""
+
+    def served(items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            _check_not_suspended(owner)
+            yield item
+
+    @functools.wraps(method)
+    def call(*args: Any) -> Any:
+        _check_not_suspended(owner)
+        value = method(*args)
+        _check_not_suspended(owner)
+        return served(value) if gives_items(value) else value
+
+    return call
+
+
 class _Either:
     """A result, or a stream where the method returns an iterator."""
 
@@ -192,15 +242,16 @@ class _Method(DecoratorBase):  # type: ignore[misc]
 class _Admission:
     """What a client of ours calls first. Raises StaleLocation for another life of the name."""
 
-    def __init__(self, name: str, epoch: int, serving: Serving, sessions: set[BlockingCarrier]) -> None:
+    def __init__(self, owner: Owner, epoch: int, serving: Serving, sessions: set[BlockingCarrier]) -> None:
         self.serving = serving
         self.sessions = sessions
-        self._name = name
+        self.owner = owner
         self._epoch = epoch
 
     def __call__(self, name: str, epoch: int) -> Serving:
-        if (name, epoch) != (self._name, self._epoch):
+        if (name, epoch) != (self.owner.name, self._epoch):
             raise StaleLocation(f"{name!r} is not at this port any more")
+        _check_not_suspended(self.owner)
         return self.serving
 
 
@@ -208,7 +259,7 @@ class _SessionPattern:
     def process_call(self, context: Any, channel: Any, request: Any, admission: Any) -> None:
         serving = admission(*request.args)
         over = Event()
-        carrier = carrier_over(channel, f"a client of {admission._functor._name!r}", over.set)
+        carrier = carrier_over(channel, f"a client of {admission._functor.owner.name!r}", over.set)
         channel.emit("OK", (None,))
         Calls(carrier, serving)
         sessions = admission._functor.sessions

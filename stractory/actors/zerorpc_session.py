@@ -39,11 +39,22 @@ LINGER = 1000
 HEARTBEAT = 5.0
 """Seconds between signs of life on a session; with none for two to three times as long it is over."""
 
+SILENCE = 600.0
+"""As HEARTBEAT, at the port of an actor that may block: clients give more signs of life than it asks for."""
+
 LAST_WORDS = 1.0
 """Seconds in which what came before the end of a connection is still taken."""
 
 TIME_LIMIT = 5.0
 """Seconds in which a port must answer."""
+
+_KEEPALIVE = (
+    (zmq.TCP_KEEPALIVE, 1),
+    (zmq.TCP_KEEPALIVE_IDLE, 8),
+    (zmq.TCP_KEEPALIVE_INTVL, 4),
+    (zmq.TCP_KEEPALIVE_CNT, 3),
+)
+"""As of all our sockets."""
 
 _numbers = count()
 
@@ -54,6 +65,15 @@ def context() -> Context:
     if shared.get(zmq.MAX_SOCKETS) < MOST_SOCKETS:
         shared.set(zmq.MAX_SOCKETS, MOST_SOCKETS)
     return shared
+
+
+class _OneWayHeartBeat(HeartBeatOnChannel):  # type: ignore[misc]  # zerorpc has no types
+    """Gives signs of life, and asks for none."""
+
+    def _heartbeat(self) -> None:
+        while True:
+            gevent.sleep(self._heartbeat_freq)
+            self._channel.emit("_zpc_hb", (0,))
 
 
 def carrier_over(channel: BufferedChannel, label: str, ended: Callable[[], Any]) -> BlockingCarrier:
@@ -77,11 +97,14 @@ def carrier_over(channel: BufferedChannel, label: str, ended: Callable[[], Any])
     return BlockingCarrier(label, read=read(), write=lambda data: channel.emit(MESSAGES, [data]), shut=shut)
 
 
-def dial(endpoint: str, label: str, name: str, epoch: int) -> BlockingCarrier:
-    """A connection of ours to an rpc actor's own port. Raises StaleLocation and WorkerUnavailable."""
+def dial(endpoint: str, label: str, name: str, epoch: int, *, may_block: bool = False) -> BlockingCarrier:
+    """A connection of ours to an rpc actor's own port. Raises StaleLocation and WorkerUnavailable.
+
+    One that ``may_block`` has no limit of time, and is asked for no signs of life: TCP has keepalive.
+    """
     opened: AsyncResult[Any] = AsyncResult()
     # In a green thread of its own: a lost heartbeat raises in the one that made the channel.
-    keeping = gevent.spawn(_keep_session, endpoint, label, (name, epoch), opened)
+    keeping = gevent.spawn(_keep_session, endpoint, label, (name, epoch), opened, may_block)
     try:
         return cast("BlockingCarrier", opened.get())
     except BaseException:
@@ -90,19 +113,25 @@ def dial(endpoint: str, label: str, name: str, epoch: int) -> BlockingCarrier:
         raise
 
 
-def _keep_session(endpoint: str, label: str, life: tuple[str, int], opened: AsyncResult[Any]) -> None:
+def _keep_session(
+    endpoint: str, label: str, life: tuple[str, int], opened: AsyncResult[Any], may_block: bool
+) -> None:
     client = Client(context=context())
     socket = client._events._socket
     socket.setsockopt(zmq.LINGER, LINGER)
     over = Event()
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, f"inproc://stractory.{next(_numbers)}")
     watching = gevent.spawn(_await_disconnection, monitor, over, cast("Any", gevent.getcurrent()))
+    if may_block:
+        for option, value in _KEEPALIVE:
+            socket.setsockopt(option, value)
     client.connect(endpoint)
-    channel = BufferedChannel(HeartBeatOnChannel(client._multiplexer.channel(), freq=HEARTBEAT))
+    signs = _OneWayHeartBeat if may_block else HeartBeatOnChannel
+    channel = BufferedChannel(signs(client._multiplexer.channel(), freq=HEARTBEAT))
     carrier = None
     try:
         channel.emit(SESSION, life)
-        answer = channel.recv(timeout=TIME_LIMIT)
+        answer = channel.recv(timeout=None if may_block else TIME_LIMIT)
         if answer.name == "ERR":
             raise StaleLocation(str(answer.args[1]))
         carrier = carrier_over(channel, label, over.set)

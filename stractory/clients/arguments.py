@@ -9,21 +9,9 @@ from typing import Any
 from stractory.actors.definition import ActorDefinition
 from stractory.errors import ConfigError, InvalidName
 from stractory.net.address import Address, address
-from stractory.wire.life import NAME_LIMIT
+from stractory.wire.life import EACH_CALL, NEVER, NO_SNAPSHOTS, RESTARTS, check_name
 
 _IF_EXISTS = ("error", "get", "replace")
-
-
-def check_name(name: Any) -> str:
-    """Raises InvalidName."""
-    try:
-        if isinstance(name, str) and 0 < len(name.encode()) <= NAME_LIMIT:
-            return name
-    except UnicodeEncodeError:  # half of a surrogate pair
-        pass
-    shown = repr(name)
-    shown = shown if len(shown) <= 80 else f"{shown[:80]}..."
-    raise InvalidName(f"names are str of at most {NAME_LIMIT} bytes of UTF-8, and not empty; not {shown}")
 
 
 def check_one_name(name: Any, method: str) -> str:
@@ -40,7 +28,7 @@ def check_names(names: Any) -> list[str]:
     return [check_name(name) for name in names]
 
 
-def check_create(name: Any, actor: Any, if_exists: Any, public: Any) -> None:
+def check_create(name: Any, actor: Any, if_exists: Any, public: Any, restart: Any, isolate: Any) -> None:
     """Raises TypeError, ValueError and InvalidName."""
     if isinstance(name, ActorDefinition) or (callable(name) and isinstance(actor, str)):
         raise TypeError("create() takes the name first and then the actor: create('name', actor)")
@@ -56,14 +44,38 @@ def check_create(name: Any, actor: Any, if_exists: Any, public: Any) -> None:
         raise ValueError(f"if_exists is 'error', 'get' or 'replace', not {if_exists!r}")
     if not isinstance(public, bool):
         raise TypeError(f"public is True or False, not {public!r}")
+    if restart not in RESTARTS:
+        raise ValueError(f"restart is 'never', 'on-failure' or 'always', not {restart!r}")
+    if not isinstance(isolate, bool):
+        raise TypeError(f"isolate is True or False, not {isolate!r}")
 
 
-def check_glob(pattern: Any) -> str:
-    """Raises TypeError."""
-    if not isinstance(pattern, str):
-        raise TypeError(
-            f"list() takes a shell-style pattern, a str, not {pattern!r}; connect() takes compiled patterns"
+def check_snapshot(snapshot: Any, restart: str) -> str | float:
+    """As Terms has it. Raises TypeError and ValueError."""
+    if isinstance(snapshot, str):
+        if snapshot not in (NO_SNAPSHOTS, EACH_CALL):
+            raise ValueError(f"snapshot is 'none', 'each call' or a number of seconds, not {snapshot!r}")
+    else:
+        _check_number(snapshot, "snapshot, if not 'none' or 'each call',")
+        if not 0 < snapshot < math.inf:
+            raise ValueError(f"snapshot is a number of seconds above 0, not {snapshot!r}")
+    if snapshot != NO_SNAPSHOTS and restart == NEVER:
+        raise ValueError(
+            "snapshot keeps the state for the actor's next life, and with restart='never' it has none: "
+            "give restart='on-failure' or 'always' too"
         )
+    return snapshot if isinstance(snapshot, str) else float(snapshot)
+
+
+def check_glob(pattern: Any, method: str) -> str:
+    """Raises TypeError, and InvalidName for one that has no UTF-8 form."""
+    if not isinstance(pattern, str):
+        takes = f"{method}() takes a shell-style pattern, a str, not {pattern!r}"
+        raise TypeError(f"{takes}; connect() takes compiled patterns")
+    try:
+        pattern.encode()
+    except UnicodeEncodeError:
+        raise InvalidName(f"the pattern {pattern!r} has no UTF-8 form") from None
     return pattern
 
 

@@ -21,10 +21,11 @@ from gevent.socket import socket
 from stractory.actors.rpc import RemoteMethod, RpcClient
 from stractory.clients.client import Client
 from stractory.clients.loop import Loop, LoopEnded
+from stractory.clients.watching import Watch
 from stractory.net.answers import Items
 
-_LIVING = (RpcClient, RemoteMethod, Items, AsyncResult, io.IOBase, socket)
-"""What methods of connections give out that needs the loop too."""
+_LIVING = (RpcClient, RemoteMethod, Items, Watch, AsyncResult, io.IOBase, socket)
+"""What methods of connections, and of clients, give out that needs the loop too."""
 
 _SPECIAL = ("__call__", "__enter__", "__exit__", "__getitem__", "__next__")
 

@@ -5,37 +5,36 @@ Every public call begins with a look at its arguments, and has one deadline for 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from socket import SHUT_WR
 from types import TracebackType
 from typing import Any, Literal, overload
-from weakref import ref
-
-import gevent
 
 from stractory.actors.definition import ActorDefinition, Init, check_options, check_size, define
 from stractory.clients import arguments
-from stractory.clients.connecting import Connection, Connector
-from stractory.clients.deadline import DEFAULT_TIMEOUT, GRACE, Deadline
+from stractory.clients.cache import Cache
+from stractory.clients.connecting import Connector
+from stractory.clients.deadline import DEFAULT_TIMEOUT, GRACE, Deadline, Limit
 from stractory.clients.events import Events
 from stractory.clients.home import Home
 from stractory.clients.registry import RegistryLink
-from stractory.clients.workers import KeyedLocks, WorkerLinks
+from stractory.clients.watching import Watch
+from stractory.clients.workers import WorkerLinks
 from stractory.clients.wrappers import Wrappers, remember_own
-from stractory.errors import CallTimeout
+from stractory.errors import AuthError, CallTimeout
 from stractory.net import keys
 from stractory.net.address import Address
 from stractory.net.serving import Share, itself
-from stractory.net.stream import Stream
 from stractory.wire.info import ActorInfo, WorkerInfo
+from stractory.wire.life import Terms, check_name
 
 IfExists = Literal["error", "get", "replace"]
+Restart = Literal["never", "on-failure", "always"]
 # Named here, because in the class ``list`` is the method.
 _ActorInfos = list[ActorInfo]
 _WorkerInfos = list[WorkerInfo]
@@ -65,9 +64,8 @@ class Client:
         self._registry = RegistryLink(where, self._keys, self._events.watch_registry)
         self._workers = WorkerLinks(self._keys)
         wrappers = Wrappers(self._workers, trust_wrappers, share)
-        self._connector = Connector(self._registry, self._workers, wrappers, self._events)
-        self._cached: dict[str, Connection] = {}
-        self._getting = KeyedLocks()
+        self._cache = Cache()
+        self._connector = Connector(self._registry, self._workers, wrappers, self._events, self._cache.saw)
 
     def __repr__(self) -> str:
         return f"<stractory client of {self._registry.address}>"
@@ -82,6 +80,9 @@ class Client:
         options: Mapping[str, Any] | None = None,
         if_exists: IfExists = "error",
         public: bool = False,
+        restart: Restart = "never",
+        snapshot: Literal["none", "each call"] | float = "none",
+        isolate: bool = False,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> ActorInfo:
         """Start ``actor`` under ``name`` on some worker; returns when its init has run there.
@@ -89,13 +90,20 @@ class Client:
         A bare function is a stream actor (:func:`stractory.stream`). ``options`` are laid over those of the
         definition. ``if_exists``: "error" raises ActorExists; "get" takes the one there is, if it is of the
         same kind, waiting for one that is just being created, or ended; "replace" ends that one first.
-        ``public`` opens a port of its own that asks for no proof. ``timeout`` is in seconds.
+        ``public`` opens a port of its own that asks for no proof. ``restart``: "on-failure" makes it anew on
+        another worker when its own is gone, or its child process fails; "always" also when that ends well;
+        each life begins with init. Only destroy() ends it for good. ``snapshot``, for one that comes back:
+        what its object's ``snapshot()`` returns is given to ``restore(state)`` of its next life; "each call"
+        has it kept before a call is answered, a number every so many seconds in which it was called.
+        ``isolate`` gives it a process of its own, where it may block: for heavy computing, and libraries that
+        wait in C. ``timeout`` is in seconds.
 
         Raises InvalidName, ActorExists, ActorNotShippable, ActorStartFailed (with the remote traceback),
         ActorLost (its worker went meanwhile, or somebody destroyed it), ActorNotPublic, PortUnavailable,
-        NoWorkers, NoCompatibleWorker, RegistryUnavailable, AuthError, CallTimeout.
+        NoWorkers, NoCompatibleWorker, WorkerFull, RegistryUnavailable, AuthError, CallTimeout.
         """
-        arguments.check_create(name, actor, if_exists, public)
+        arguments.check_create(name, actor, if_exists, public, restart, isolate)
+        kept = arguments.check_snapshot(snapshot, restart)
         definition = define(actor)
         own_options = check_options({} if options is None else options)
         check_size(definition, own_options)
@@ -108,12 +116,14 @@ class Client:
                 own_options,
                 if_exists,
                 os.urandom(16),  # a repetition after a broken link is recognised by it
-                public,
+                Terms(public, restart, kept, isolate),
                 deadline=deadline,
                 tell_time=True,
                 defined=definition.shipped,
             )
-        return ActorInfo(*row)
+        info = ActorInfo(*row)
+        self._cache.saw(name, info.epoch)
+        return info
 
     def destroy(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         """End an actor: its destroy() runs, then whoever has a connection to it gets ActorEnded.
@@ -152,7 +162,7 @@ class Client:
         errors by name.
         """
         if isinstance(names, str):
-            arguments.check_name(names)
+            check_name(names)
             with self._within(timeout, f"connect({names!r})") as deadline:
                 return self._connector.connect(names, deadline, direct=direct).client
         if isinstance(names, re.Pattern):
@@ -160,17 +170,17 @@ class Client:
                 matching = [info for info in self._list("*", deadline) if names.fullmatch(info.name)]
             found = [info.name for info in matching]
             connections = self._connector.connect_all(found, matching, deadline, direct=direct)
-            return {name: client for name, (_, client) in zip(found, connections, strict=True)}
+            return {name: made.client for name, made in zip(found, connections, strict=True)}
         wanted = arguments.check_names(names)
         with self._within(timeout, "connect()") as deadline:
             infos = self._connector.lookup(wanted, deadline)
         connections = self._connector.connect_all(wanted, infos, deadline, direct=direct)
-        return [client for _, client in connections]
+        return [connection.client for connection in connections]
 
     def get(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Any:
         """The cached connection to an actor, made at first use and again when it is over.
 
-        Raises as connect().
+        Rpc clients and emitters go on with the actor's next life, if it comes back. Raises as connect().
         """
         arguments.check_one_name(name, "get")
         with self._within(timeout, f"get({name!r})") as deadline:
@@ -183,15 +193,16 @@ class Client:
         """
         arguments.check_one_name(name, "wait")
         with self._within(timeout, f"wait({name!r})", endless=True, grace=GRACE) as deadline:
-            self._registry.call("wait", name, deadline=deadline, tell_time=True, tries=math.inf)
+            row = self._registry.call("wait", name, deadline=deadline, tell_time=True, tries=math.inf)
+            self._cache.saw(name, ActorInfo(*row).epoch)
             if timeout is not None:
                 return self._get(name, deadline)
         return self.get(name)
 
-    def endpoint(self, name: str) -> str:
+    def endpoint(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> str:
         """Where the actor's own port is, as "tcp://host:port"; it is opened if it was not."""
         arguments.check_one_name(name, "endpoint")
-        with self._within(DEFAULT_TIMEOUT, f"endpoint({name!r})") as deadline:
+        with self._within(timeout, f"endpoint({name!r})") as deadline:
             return f"tcp://{self._workers.endpoint(self._connector.find(name, deadline))}"
 
     # ---- looking about -----------------------------------------------------------------------------------
@@ -200,21 +211,38 @@ class Client:
         """Call ``function`` whenever ``event`` happens; :mod:`stractory.clients.events` lists them."""
         self._events.on(event, function)
 
-    def workers(self) -> _WorkerInfos:
-        """All workers that are registered, lost ones too."""
-        with self._within(DEFAULT_TIMEOUT, "workers()") as deadline:
+    def workers(self, *, timeout: float = DEFAULT_TIMEOUT) -> _WorkerInfos:
+        """All workers that are registered, lost ones and processes of isolated actors too."""
+        with self._within(timeout, "workers()") as deadline:
             return [WorkerInfo(*row) for row in self._registry.call("workers", deadline=deadline)]
 
-    def list(self, pattern: str = "*") -> _ActorInfos:
+    def list(self, pattern: str = "*", *, timeout: float = DEFAULT_TIMEOUT) -> _ActorInfos:
         """All actors whose name matches the shell-style ``pattern``."""
-        arguments.check_glob(pattern)
-        with self._within(DEFAULT_TIMEOUT, "list()") as deadline:
+        arguments.check_glob(pattern, "list")
+        with self._within(timeout, "list()") as deadline:
             return self._list(pattern, deadline)
+
+    def watch(self, pattern: str = "*", *, timeout: float | None = None) -> Watch:
+        """Births, moves and deaths of the actors whose name matches the shell-style ``pattern``.
+
+        An iterator of :class:`stractory.Change`: first one of the kind "present" for each actor there is,
+        then what happens. It goes on when the registry was away, with what differs by then. Where it is
+        iterated over slowly, an actor that came and went meanwhile may be left out, but none that stays.
+        Iterating raises CallTimeout when nothing has come for ``timeout`` seconds, and can go on after that;
+        None waits for ever. Dropping it (as ``break`` does), ``with`` or its close() ends it.
+
+        Raises RegistryUnavailable, AuthError.
+        """
+        arguments.check_glob(pattern, "watch")
+        arguments.check_timeout(timeout, endless=True)
+        with self._within(DEFAULT_TIMEOUT, f"watch({pattern!r})") as deadline:
+            return Watch(self._registry, pattern, timeout, deadline)
 
     def close(self) -> None:
         """End all connections. The client can be used again; it dials anew."""
         self._home.enter()
-        self._workers.close()
+        with self._connector.parting():
+            self._workers.close()
         self._registry.close()
         self._events.close()
         self._home.leave()
@@ -229,48 +257,28 @@ class Client:
 
     # ---- small parts -------------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
     def _within(
         self, timeout: float | None, what: str, *, endless: bool = False, grace: float = 0.0
-    ) -> Iterator[Deadline]:
+    ) -> Limit:
         """The frame of a public call. Raises CallTimeout, with what the registry says of it, if it does.
 
         ``grace``: where the registry is told the time, it may be heard a little later.
         """
         deadline = Deadline(arguments.check_timeout(timeout, endless=endless))
         self._home.enter()
-        late = f"{what} was not done"
-        with deadline.limit(late, CallTimeout, grace):
-            try:
-                yield deadline
-            except CallTimeout as error:
-                raise CallTimeout(f"{deadline.spell(late)}: {error}") from error
+        return deadline.limit(f"{what} was not done", CallTimeout, grace)
 
     def _keys(self) -> keys.KeyRing:
+        """Asked at each dialling, so that keys which are changed need no new client."""
         if self._keyring is None:
             self._keyring = keys.load(self._key_file)
+        else:
+            with suppress(AuthError):  # those that it had may still do
+                self._keyring.read_again()
         return self._keyring
 
     def _list(self, pattern: str, deadline: Deadline) -> _ActorInfos:
         return [ActorInfo(*row) for row in self._registry.call("list", pattern, deadline=deadline)]
 
     def _get(self, name: str, deadline: Deadline) -> Any:
-        with self._getting(name):
-            cached = self._cached.get(name)
-            if cached is None or cached.stream.closed:
-                cached = self._cached[name] = self._connector.connect(name, deadline)
-                cached.stream.call_at_end(partial(self._forget, name, ref(cached.stream)))
-            return cached.client
-
-    def _forget(self, name: str, stream: ref[Any], error: Exception | None) -> None:
-        cached = self._cached.get(name)
-        if cached is not None and cached.stream is stream():
-            del self._cached[name]
-            if error is None:
-                gevent.spawn(_finish, cached.stream)
-
-
-def _finish(stream: Stream) -> None:
-    """End our direction too, since the peer's is over. What it sent stays to be read."""
-    with contextlib.suppress(OSError):
-        stream.shutdown(SHUT_WR)
+        return self._cache.get(name, deadline, partial(self._connector.connect_for_good, name, deadline))

@@ -8,6 +8,19 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def idempotent(client: T) -> T:
+    """``client`` for calls that may run twice: ``stractory.idempotent(room).list()``.
+
+    A call whose actor went while it was under way is repeated, once, when the actor has come back elsewhere
+    (``create(..., restart=)``). ``client`` is what ``get`` returned for an rpc actor.
+    """
+    connection: Any = client
+    if not hasattr(client.__class__, "with_repeats"):
+        raise TypeError(f"{type(client).__name__} has no calls that could be repeated")
+    repeating: T = connection.with_repeats()
+    return repeating
+
+
 def timeout(client: T, seconds: float) -> T:
     """``client`` with another limit of time: ``stractory.timeout(room, 2).join("Alex")``.
 

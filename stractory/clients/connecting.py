@@ -7,13 +7,21 @@ user's bytes are sent, and looked up once more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, TypeVar
+
+import gevent
 
 from stractory.clients.deadline import Deadline
 from stractory.clients.direct import Carried
-from stractory.clients.events import Events
+from stractory.clients.events import Events, held_weakly
+from stractory.clients.lasting import Lasting, Over
 from stractory.clients.registry import RegistryLink
+from stractory.clients.returns import Returns
 from stractory.clients.workers import WorkerLinks
 from stractory.clients.wrappers import Wrappers
 from stractory.errors import (
@@ -25,38 +33,67 @@ from stractory.errors import (
     StaleLocation,
     WorkerUnavailable,
 )
-from stractory.net.threads import threads
+from stractory.net.stream import Stream
+from stractory.net.threads import Task, threads
 from stractory.wire.info import ActorInfo
+from stractory.wire.life import NEVER
 
 _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionResetError)
 """What trying a location that is no longer true leads to: nobody is there, or another, or one that leaves."""
 
+
+T = TypeVar("T")
+
+PATIENCE = 5.0
+"""Seconds for which the new location of an actor that comes back is asked for."""
+
+STEP = 0.1
+"""Seconds between such questions."""
 
 AT_ONCE = 100
 """Connections of one call that are made at a time."""
 
 
 class Connection(NamedTuple):
-    """A stream, and what the user is given for it."""
+    """A stream to one life of a name, and what the user is given for it."""
 
+    epoch: int
+    stream: Carried
+    client: Any
+
+
+class LastingConnection(NamedTuple):
+    """What get() hands out, and what becomes of it. It holds the stream, as ``client`` need not."""
+
+    lasting: Lasting
     stream: Carried
     client: Any
 
 
 class Connector:
-    """Makes connections of all kinds."""
+    """Makes connections of all kinds. ``saw(name, epoch)`` is told of the life that one was made to."""
 
     def __init__(
-        self, registry: RegistryLink, workers: WorkerLinks, wrappers: Wrappers, events: Events
+        self,
+        registry: RegistryLink,
+        workers: WorkerLinks,
+        wrappers: Wrappers,
+        events: Events,
+        saw: Callable[[str, int], None],
     ) -> None:
         self._registry = registry
         self._workers = workers
         self._wrappers = wrappers
         self._events = events
+        self._saw = saw
+        self._returns = Returns(partial(self.lookup, waits=False), self._open_again)
 
-    def lookup(self, names: Sequence[str], deadline: Deadline) -> list[ActorInfo | None]:
-        """Where each is, None where there is no such actor."""
-        rows = self._registry.call("lookup", list(names), deadline=deadline)
+    def lookup(
+        self, names: Sequence[str], deadline: Deadline, *, waits: bool = True
+    ) -> list[ActorInfo | None]:
+        """Where each is, None where there is no such actor. ``waits``: a while for those that come back."""
+        arguments = [list(names)] if waits else [list(names), False]
+        rows = self._registry.call("lookup", *arguments, deadline=deadline)
         return [ActorInfo(*row) if row else None for row in rows]
 
     def find(self, name: str, deadline: Deadline) -> ActorInfo:
@@ -67,14 +104,51 @@ class Connector:
         self, name: str, deadline: Deadline, *, direct: bool = False, info: ActorInfo | None = None
     ) -> Connection:
         """A connection by ``info`` if there is one, and by another look-up when that has gone stale."""
-        try:
-            return self._open(info or self.find(name, deadline), direct)
-        except _STALE:
+        return self._reach(name, deadline, info, partial(self._open, direct=direct))
+
+    def connect_for_good(self, name: str, deadline: Deadline, over: Over) -> LastingConnection:
+        """As connect(); what is handed out goes on when the actor has come back elsewhere, if it can."""
+        return self._reach(name, deadline, None, partial(self._open_for_good, over))
+
+    def reach(self, lasting: Lasting, deadline: Deadline) -> tuple[ActorInfo, Stream]:
+        """Another stream for it, and where to. Raises as connect(), and ActorNotFound for another kind.
+
+        This and look_for() are part of :class:`stractory.clients.lasting.Ways`.
+        """
+
+        def open(info: ActorInfo) -> tuple[ActorInfo, Stream]:
+            return info, self._open_again(lasting, info)
+
+        return self._reach(lasting.name, deadline, None, open)
+
+    def look_for(self, lasting: Lasting) -> None:
+        """Attach it to the actor's next life, or give it up."""
+        self._returns.add(lasting)
+
+    def parting(self) -> AbstractContextManager[None]:
+        """What is lost in here is not looked for, nor any more what was before."""
+        return self._returns.shut()
+
+    def _reach(
+        self, name: str, deadline: Deadline, info: ActorInfo | None, open: Callable[[ActorInfo], T]
+    ) -> T:
+        """What ``open`` makes of where it is. A location that has gone stale is looked up again.
+
+        Once, but for an actor that comes back: the registry may learn later than we that its worker has gone.
+        """
+        info = info or self.find(name, deadline)
+        began = time.monotonic()
+        for tried in count(1):
+            try:
+                return open(info)
+            except _STALE as error:
+                lasting = info.restart != NEVER and time.monotonic() - began < PATIENCE
+                if tried > 1 and not lasting:
+                    raise ActorLost(f"actor {name!r}: {error}") from error
+            if tried > 1:
+                gevent.sleep(STEP)
             info = self.find(name, deadline)
-        try:
-            return self._open(info, direct)
-        except _STALE as error:
-            raise ActorLost(f"actor {name!r}: {error}") from error
+        raise AssertionError("unreachable")
 
     def connect_all(
         self, names: Sequence[str], infos: Sequence[ActorInfo | None], deadline: Deadline, *, direct: bool
@@ -85,46 +159,71 @@ class Connector:
 
         def attempt_all() -> None:
             for index, (name, info) in left:
-                outcomes[index] = self._attempt(name, info, deadline, direct)
+                try:
+                    outcomes[index] = self.connect(name, deadline, direct=direct, info=_found(name, info))
+                except Exception as error:
+                    outcomes[index] = error
 
         tasks = [threads().spawn(attempt_all) for _ in range(min(AT_ONCE, len(names)))]
         try:
-            for task in tasks:
-                task.get()
+            for task in gevent.wait(tasks, deadline.left()):
+                task.get()  # what it raised, if that was more than a connection's failure
         except BaseException:
-            for task in tasks:
-                task.kill(block=False)
-            for task in tasks:
-                task.wait()
+            _stop(tasks)
             for outcome in outcomes:
                 if isinstance(outcome, Connection):
                     outcome.stream.close()
             raise
+        _stop(tasks)
+        for index, name in enumerate(names):
+            if outcomes[index] is None:
+                outcomes[index] = CallTimeout(deadline.spell(f"connect({name!r}) was not done"))
         connections = [outcome for outcome in outcomes if isinstance(outcome, Connection)]
         if len(connections) < len(outcomes):
             raise _connect_errors(names, outcomes)
         return connections
 
-    def _attempt(
-        self, name: str, info: ActorInfo | None, deadline: Deadline, direct: bool
-    ) -> Connection | Exception:
-        try:
-            with deadline.limit(f"connect({name!r}) was not done", CallTimeout):
-                return self.connect(name, deadline, direct=direct, info=_found(name, info))
-        except Exception as error:
-            return error
-
-    def _open(self, info: ActorInfo, direct: bool) -> Connection:
+    def _open(self, info: ActorInfo, direct: bool = False) -> Connection:
         # Found first: nothing is opened for code that may not run here.
         wrap = self._wrappers.find(info, self._events.callback_failed)
         stream = self._workers.open_port(info) if direct else self._workers.open(info)
         try:
-            client = wrap(stream)
+            client = wrap(stream, None)
         except BaseException:
             stream.close()
             raise
+        self._opened(info, stream, client)
+        return Connection(info.epoch, stream, client)
+
+    def _open_for_good(self, over: Over, info: ActorInfo) -> LastingConnection:
+        wrap = self._wrappers.find(info, self._events.callback_failed)
+        stream = self._workers.open(info)
+        lasting = Lasting(info, stream, self, over)
+        try:
+            client = wrap(stream, lasting.keep)
+        except BaseException:
+            lasting.give_up()
+            stream.close()
+            raise
+        lasting.held = held_weakly(client)
+        self._opened(info, stream, client)
+        return LastingConnection(lasting, stream, client)
+
+    def _open_again(self, lasting: Lasting, info: ActorInfo) -> Stream:
+        lasting.check(info)
+        stream = self._workers.open(info)
+        self._opened(info, stream, lasting.held())
+        return stream
+
+    def _opened(self, info: ActorInfo, stream: Carried, client: Any) -> None:
         self._events.watch_actor(info.name, stream, client)
-        return Connection(stream, client)
+        self._saw(info.name, info.epoch)
+
+
+def _stop(tasks: Sequence[Task]) -> None:
+    for task in tasks:
+        task.kill(block=False)
+    gevent.wait(tasks)
 
 
 def _connect_errors(names: Sequence[str], outcomes: Sequence[Connection | Exception]) -> ConnectErrors:
@@ -148,4 +247,7 @@ def _connect_errors(names: Sequence[str], outcomes: Sequence[Connection | Except
 def _found(name: str, info: ActorInfo | None) -> ActorInfo:
     if info is None:
         raise ActorNotFound(f"no actor is named {name!r}")
+    if info.coming:
+        why = f": {info.problem}" if info.state == "waiting" and info.problem else ""
+        raise ActorLost(f"actor {name!r} has ended, or its worker, and is not there again yet{why}")
     return info

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import gevent
 
-from stractory.errors import StractoryError
+from stractory.errors import CallTimeout, StractoryError
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a call may take unless told otherwise."""
@@ -43,7 +43,10 @@ class Deadline:
         return self.timeout if left is None or self.timeout is None or left >= self.timeout else left
 
     def limit(self, what: str, error: Callable[[str], StractoryError], grace: float = 0.0) -> Limit:
-        """Cut off what runs inside at the deadline, and ``grace``; raises ``error`` of "``what`` in 30 s"."""
+        """Cut off what runs inside at the deadline, and ``grace``; raises ``error`` of "``what`` in 30 s".
+
+        It also raises that, with what it was told, where a CallTimeout comes out.
+        """
         return Limit(self, what, error, grace)
 
     def spell(self, what: str) -> str:
@@ -64,8 +67,9 @@ class Limit:
         self._error = error
         self._grace = grace
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Deadline:
         self._timer = gevent.Timeout.start_new(self._deadline.left(self._grace))
+        return self._deadline
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -74,3 +78,5 @@ class Limit:
         # Not an error until it is out here: inside, one that is an OSError would be caught as another's.
         if error is self._timer:
             raise self._error(self._deadline.spell(self._what)) from None
+        if isinstance(error, CallTimeout):
+            raise self._error(f"{self._deadline.spell(self._what)}: {error}") from error

@@ -81,7 +81,7 @@ class Events:
 
     def watch_actor(self, name: str, stream: Carried, connection: Any) -> None:
         """Tell of what happens to an actor's connection; ``connection`` is what the user was given for it."""
-        held = _held_weakly(connection)
+        held = held_weakly(connection)
         stream.call_at_end(partial(self._actor_ended, name, held))
         if self._idle_timeout is not None and isinstance(stream, Stream) and not stream.closed:
             self._watch_idle(stream, "actor-timeout", lambda: (name, held()))
@@ -142,7 +142,8 @@ def _watch(reference: WeakMethod[Callable[[float, float], bool]], limit: float, 
         gevent.sleep(step)
 
 
-def _held_weakly(connection: Any) -> Callable[[], Any]:
+def held_weakly(connection: Any) -> Callable[[], Any]:
+    """What gives it, for as long as somebody else holds it."""
     try:
         return ref(connection)
     except TypeError:  # what some wrapper made

@@ -10,7 +10,13 @@ import gevent
 from gevent.lock import RLock
 
 from stractory.clients.deadline import GRACE, Deadline
-from stractory.errors import LinkError, RegistryUnavailable, UnknownDefinition, UnreachableError
+from stractory.errors import (
+    LinkError,
+    RegistryUnavailable,
+    UnknownDefinition,
+    UnreachableError,
+    VersionMismatch,
+)
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.dial import dial
@@ -39,9 +45,15 @@ class RegistryLink:
         self._on_link = on_link
         self._dialling = RLock()
         self._answered = False  # it was there once
+        self._closings = 0
         self._link: Link | None = None
         self._calls: Calls | None = None
         self._defined: set[bytes] = set()  # digests of definitions that it was told over this link
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was the last that was done with it, or nothing yet."""
+        return self._calls is None
 
     def call(
         self,
@@ -67,7 +79,7 @@ class RegistryLink:
                 if defined is not None and defined.digest not in self._defined:
                     calls.post("define", (defined.packed,), {})
                     self._defined.add(defined.digest)
-                return calls.call(method, *args, *told, call_timeout=None)
+                return calls.request(method, (*args, *told), {}, None)
             except UnknownDefinition:  # it was told of many others since
                 if tried >= tries or defined is None:
                     raise
@@ -89,10 +101,15 @@ class RegistryLink:
         unavailable = deadline.limit(
             f"registry {self.address} did not answer", RegistryUnavailable, grace=GRACE / 2
         )
+        closings = self._closings
         with unavailable, self._dialling:
             while self._calls is None or self._calls.stream.closed:
+                if self._closings != closings:
+                    raise RegistryUnavailable("this client was closed while its registry was away")
                 try:
                     self._dial()
+                except VersionMismatch:  # a LinkError, but no waiting helps
+                    raise
                 except (UnreachableError, LinkError) as error:
                     if not self._answered:
                         raise RegistryUnavailable(f"registry {self.address}: {error}") from None
@@ -123,6 +140,7 @@ class RegistryLink:
 
     def close(self) -> None:
         """End the link, and the calls that wait for an answer."""
+        self._closings += 1
         link, self._link, self._calls = self._link, None, None
         if link is not None:
             link.close()

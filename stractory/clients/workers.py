@@ -12,13 +12,20 @@ import gevent
 from gevent.lock import RLock
 
 from stractory.clients.direct import DirectStream
-from stractory.errors import ActorLost, AuthError, StractoryError, UnreachableError, WorkerUnavailable
+from stractory.errors import (
+    ActorLost,
+    AuthError,
+    StractoryError,
+    UnreachableError,
+    VersionMismatch,
+    WorkerUnavailable,
+)
 from stractory.net import sockets
 from stractory.net.address import Address, address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
 from stractory.net.dial import dial
-from stractory.net.handshake import prove_to_server
+from stractory.net.handshake import TIME_LIMIT, prove_to_server
 from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
 from stractory.net.link import Link
@@ -58,7 +65,7 @@ class WorkerLinks:
 
     def open(self, info: ActorInfo) -> Stream:
         """A stream to the actor, accepted. Raises WorkerUnavailable, AuthError, ActorLost, StaleLocation."""
-        stream = self._link(info.worker).open(
+        stream = self._link(info).open(
             Dial("actor", info.name, info.epoch), f"actor {info.name!r}", ActorLost
         )
         stream.wait_accepted()
@@ -66,7 +73,7 @@ class WorkerLinks:
 
     def call(self, info: ActorInfo, method: str) -> Any:
         """Ask an actor's worker something about it. Raises WorkerUnavailable, and what the method raises."""
-        link = self._link(info.worker)
+        link = self._link(info)
         try:
             with self._dialling(info.worker):
                 calls = self._calls.get(link)
@@ -84,13 +91,17 @@ class WorkerLinks:
         if info.kind == "rpc":
             from stractory.actors import zerorpc_session  # ZeroMQ is loaded if needed
 
-            carrier = zerorpc_session.dial(f"tcp://{port}", f"actor {info.name!r}", info.name, info.epoch)
+            carrier = zerorpc_session.dial(
+                f"tcp://{port}", f"actor {info.name!r}", info.name, info.epoch, may_block=info.isolated
+            )
             self._direct.add(carrier)
             return carrier
         try:
             stream = DirectStream(fileno=sockets.connect(port).detach())
         except UnreachableError as error:
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from None
+        if info.isolated:
+            sockets.tune_for_silence(stream)
         if not info.public:
             try:
                 self._dial_port(stream, info)
@@ -103,7 +114,7 @@ class WorkerLinks:
     def _dial_port(self, stream: DirectStream, info: ActorInfo) -> None:
         ended = ActorLost(f"actor {info.name!r}: its own port ended the connection")
         try:
-            prove_to_server(stream, "actor", self._credential())
+            prove_to_server(stream, "actor", self._credential(), None if info.isolated else TIME_LIMIT)
             stream.sendall(encode_dial(Dial("actor", info.name, info.epoch)))
             refusal = receive_header(stream, decode_answer, ended)
         except AuthError:
@@ -127,7 +138,8 @@ class WorkerLinks:
     def _credential(self) -> Key:
         return self._keys().credential(OPERATOR, CLIENT)
 
-    def _link(self, worker: str) -> Link:
+    def _link(self, info: ActorInfo) -> Link:
+        worker = info.worker
         link = self._links.get(worker)
         if link is not None and link.usable:
             return link
@@ -135,8 +147,8 @@ class WorkerLinks:
             link = self._links.get(worker)
             if link is None or not link.usable:
                 try:
-                    link = dial(address(worker), "worker", self._credential())
-                except AuthError:
+                    link = dial(address(worker), "worker", self._credential(), may_block=info.isolated)
+                except (AuthError, VersionMismatch):
                     raise
                 except (StractoryError, OSError) as error:
                     raise WorkerUnavailable(str(error)) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import entry_points
 from typing import Any
 
 from stractory.actors.code import load
@@ -20,6 +19,7 @@ from stractory.wire.shipping import Code
 
 Make = Callable[[Any, Mapping[str, Any]], Any]
 Failed = Callable[[str, BaseException], None]
+Keep = Callable[[Any], None]
 
 ENTRY_POINTS = "stractory.wrappers"
 """The group of entry points by which an installed package brings wrappers."""
@@ -70,10 +70,11 @@ class Wrappers:
         self._share = share
         self._loaded: dict[bytes, Make] = {}
 
-    def find(self, info: ActorInfo, failed: Failed) -> Callable[[Any], Any]:
+    def find(self, info: ActorInfo, failed: Failed) -> Callable[[Any, Keep | None], Any]:
         """What makes the client of a connection. Raises UntrustedWrapper and WrapperNotFound.
 
-        ``failed`` is told of errors of functions that the actor calls back.
+        ``failed`` is told of errors of functions that the actor calls back. What is returned is called with
+        the stream, and with what is given the connection, as its kind makes it, if it is to outlive that.
         """
         wrap = partial(self._wrap, kind(info.kind), failed)
         if not info.wrapped:
@@ -82,10 +83,13 @@ class Wrappers:
         code = Code.from_wire(described["wrapper"])
         named = code.path is not None and ":" not in code.path
         make = _find_named(info.name, str(code.path)) if named else self._trusted(info.name, code)
-        return lambda stream: make(wrap(stream), described["options"])
+        return lambda stream, keep: make(wrap(stream, keep), described["options"])
 
-    def _wrap(self, kind: Kind, failed: Failed, stream: Any) -> Any:
-        return self._share(kind.wrap(stream, failed, self._share))
+    def _wrap(self, kind: Kind, failed: Failed, stream: Any, keep: Keep | None) -> Any:
+        connection = kind.wrap(stream, failed, self._share)
+        if keep is not None:
+            keep(connection)
+        return self._share(connection)
 
     def _trusted(self, name: str, code: Code) -> Make:
         own = _own.get(code.digest)
@@ -105,6 +109,8 @@ class Wrappers:
 
 def _find_named(actor: str, name: str) -> Make:
     if name not in _named:
+        from importlib.metadata import entry_points  # which takes long, and is seldom needed
+
         for found in entry_points(group=ENTRY_POINTS, name=name):
             loaded = found.load()
             check_takes_two(loaded, f"the client wrapper {name!r} is a function(connection, options)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import logging
@@ -9,18 +10,20 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gevent
 from gevent.event import Event
 
 from stractory.commands.config import Parser, choice, path, yes_no
 from stractory.commands.variables import misspelled
-from stractory.errors import StractoryError
+from stractory.errors import AuthError, StractoryError
 from stractory.net import keys
 from stractory.net.address import Address
+from stractory.net.descriptors import descriptors
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +49,21 @@ def set_up_logging(level: str) -> None:
     """Lines on standard error, the least severe of ``level``; and what is printed appears line by line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+class _Lines(logging.Formatter):
+    """Spells each second once."""
+
+    _second = 0
+    _spelled = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        if self._second != int(record.created):
+            self._second, self._spelled = int(record.created), super().formatTime(record, datefmt)
+        return self._spelled
 
 
 def warn_of_variables() -> None:
@@ -58,9 +73,13 @@ def warn_of_variables() -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process have as many sockets as the system allows: each own port of an actor is one."""
+    """Let this process have as many sockets as the system allows: each own port of an actor is one.
+
+    A few are kept for what must not fail when there are no more.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    descriptors.keep()
 
 
 def spare_the_collector() -> None:
@@ -75,8 +94,9 @@ def load_keys(key_file: Path, *binds: Address) -> keys.KeyRing:
 
 
 def say_ready(text: str) -> None:
-    """The one line on standard output that tells whoever started the daemon to go on."""
-    print(text, flush=True)
+    """The one line on standard output that tells whoever started the daemon to go on, if anybody listens."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
 
 
 @contextmanager
@@ -87,6 +107,40 @@ def plain_words(program: str) -> Iterator[None]:
     except StractoryError as error:
         print(f"{program}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+class Hangups:
+    """SIGHUP, from when this is made, kept until it is acted on.
+
+    It has to be made before the keys are read: who signals a process that does not handle it yet (see
+    :func:`stractory.net.process.pass_on`) relies on it to read them later.
+    """
+
+    def __init__(self) -> None:
+        self._told = Event()
+        gevent.signal_handler(signal.SIGHUP, self._told.set)
+
+    def act(self, function: Callable[[], None]) -> None:
+        """Call it in a green thread, once for all signals that came meanwhile."""
+        gevent.spawn(self._act, function)
+
+    def _act(self, function: Callable[[], None]) -> None:
+        while True:
+            self._told.wait()
+            self._told.clear()
+            function()
+
+
+def read_keys_again(ring: keys.KeyRing, then: Callable[[], None]) -> None:
+    """Have the key ring follow its file; ``then`` is called where that went well."""
+    try:
+        with descriptors.lent():
+            ring.read_again()
+    except AuthError as error:
+        log.error("the keys stay as they were: %s", error)
+    else:
+        log.info("read the keys again: %s", ring)
+        then()
 
 
 def end_on_signals() -> Event:

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from stractory.commands.config import Parser, Settings, address, choice, seconds_from
+import contextlib
+import os
+from functools import partial
+from pathlib import Path
+
+from stractory.commands.config import Parser, Settings, address, choice, path, seconds_from
 from stractory.commands.daemon import (
+    Hangups,
     add_common_settings,
     end_on_signals,
     load_keys,
     plain_words,
     raise_descriptor_limit,
+    read_keys_again,
     say_ready,
     set_up_logging,
     spare_the_collector,
     warn_of_variables,
 )
-from stractory.registry.directory import Directory
+from stractory.errors import StoreError
 from stractory.registry.placement import POLICIES
-from stractory.registry.server import RegistryServer
-from stractory.registry.service import Registry
+from stractory.store.data_directory import default_directory
 
 PROGRAM = "stractory"
 
 SHORTEST_LEASE = 1.0
 """Seconds: workers fit their heartbeat to the lease, but a lease must outlast a busy moment of theirs."""
+
+
+NOWHERE = Path(os.devnull)
+
+
+def data_dir(text: str) -> Path:
+    """The path of a folder, or "none" for NOWHERE."""
+    return NOWHERE if text == "none" else path(text)
+
+
+def _usual_directory() -> str | None:
+    """Where data goes unless the user says otherwise, to be read."""
+    with contextlib.suppress(StoreError):
+        return str(default_directory("PORT"))
+    return None
 
 
 def make_parser() -> Parser:
@@ -37,6 +58,12 @@ def make_parser() -> Parser:
         type=seconds_from(SHORTEST_LEASE),
         default="15",
         help=f"until a silent worker is given up; {SHORTEST_LEASE:g} or more",
+    )
+    parser.setting(
+        "data-dir",
+        type=data_dir,
+        default=_usual_directory(),
+        help="the folder of what survives a restart; none keeps it in memory, as the default does for port 0",
     )
     add_common_settings(parser)
     return parser
@@ -55,14 +82,35 @@ def main() -> int:
 
 
 def _serve(settings: Settings) -> None:
+    # Here, so that --help need not load it.
+    from stractory.registry.directory import Directory
+    from stractory.registry.server import RegistryServer
+    from stractory.registry.service import Registry
+    from stractory.store.durable import DurableStore
+    from stractory.store.memory import MemoryStore
+
+    hangups = Hangups()
+    ring = load_keys(settings.key_file, settings.listen)
+    folder = data_directory(settings)
+    store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()
     directory = Directory(lease=settings.heartbeat_timeout, place=POLICIES[settings.placement])
     server = RegistryServer(
-        Registry(directory),
+        Registry(directory, store),
         settings.listen,
-        load_keys(settings.key_file, settings.listen),
+        ring,
         insecure_plaintext=settings.insecure_plaintext,
     )
     told = end_on_signals()
+    hangups.act(partial(read_keys_again, ring, server.end_revoked))
     say_ready(f"stractory registry ready at {server.address}")
     told.wait()
     server.close()
+    store.close()
+
+
+def data_directory(settings: Settings) -> Path | None:
+    """Where the registry keeps what outlives it; None for nowhere."""
+    if settings.sources["data-dir"] == "default":
+        return default_directory(settings.listen.port) if settings.listen.port else None
+    folder: Path = settings.data_dir
+    return None if folder == NOWHERE else folder

@@ -9,9 +9,12 @@ PREFIX = "STRACTORY_"
 
 SETTINGS = (
     *("config", "insecure-plaintext", "key-file", "listen", "log-level", "registry"),
-    *("heartbeat-timeout", "placement"),
+    *("data-dir", "heartbeat-timeout", "placement"),
     *("respawn-delay", "workers"),
-    *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin", "working-dir"),
+    *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin"),
+    *("max-actors", "working-dir"),
+    *("block-exit", "block-interrupt", "block-report"),
+    *("isolated", "isolated-limit"),
 )
 """All settings of all programs: each ignores the variables that are for others."""
 

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import gevent
 from gevent.socket import wait_read
 
-from stractory.clients.client import Client
-from stractory.commands.config import Parser, Settings, address, choice, path, port_range, yes_no
+from stractory.commands.config import (
+    Parser,
+    Settings,
+    address,
+    choice,
+    count,
+    path,
+    port_range,
+    seconds,
+    yes_no,
+)
 from stractory.commands.daemon import (
     COMMON,
+    Hangups,
     add_common_settings,
     end_on_signals,
     load_keys,
     plain_words,
     raise_descriptor_limit,
+    read_keys_again,
     say_ready,
     set_up_logging,
     spare_the_collector,
     warn_of_variables,
 )
-from stractory.errors import StractoryError
+from stractory.errors import ConfigError, StractoryError
+from stractory.net.address import Address
+from stractory.net.process import die_with_parent
 from stractory.worker.exits import outlive_exits
 from stractory.worker.pool import READY
-from stractory.worker.ports import PUBLIC_CHOICES
-from stractory.worker.server import WorkerServer
+from stractory.worker.watchdog import Limits, Watchdog
 
 PROGRAM = "stractory-worker"
 
@@ -38,9 +52,17 @@ HANDED_DOWN = (
     "actor-ports",
     "actor-port-range",
     "allow-public-actors",
+    "max-actors",
+    "block-report",
+    "block-interrupt",
+    "block-exit",
+    "isolated-limit",
     *COMMON,
 )
 """The settings that a pool has too and hands to its workers."""
+
+NOT_ISOLATED = ("block-report", "block-interrupt", "block-exit", "isolated-limit")
+"""Those of them that are 0 for the process of an isolated actor: it may block, and starts none itself."""
 
 
 def add_worker_settings(parser: Parser) -> None:
@@ -64,11 +86,32 @@ def add_worker_settings(parser: Parser) -> None:
     )
     parser.setting(
         "allow-public-actors",
-        type=choice(*PUBLIC_CHOICES),
+        type=choice("no", "loopback", "yes"),
         default="loopback",
         help="where ports may need no key",
     )
+    parser.setting("max-actors", type=count, default="0", help="most actors of a worker; 0: any number")
+    blocked = "seconds without a turn of the event loop until"
+    parser.setting("block-report", type=seconds, default="0.5", help=f"{blocked} that is logged; 0: never")
+    parser.setting("block-interrupt", type=seconds, default="5", help=f"{blocked} its actor is stopped")
+    parser.setting("block-exit", type=seconds, default="8", help=f"{blocked} the worker is ended")
+    parser.setting(
+        "isolated-limit",
+        type=count,
+        default="16",
+        help="most actors with a process of their own, of a worker",
+    )
     add_common_settings(parser)
+
+
+def block_limits(parser: Parser, settings: Settings) -> Limits:
+    """What block-... say. Ends the program where they do not fit together."""
+    limits = Limits(settings.block_report, settings.block_interrupt, settings.block_exit)
+    try:
+        limits.check()
+    except ConfigError as error:
+        parser.fail(str(error))
+    return limits
 
 
 def make_parser() -> Parser:
@@ -80,24 +123,53 @@ def make_parser() -> Parser:
     parser.setting(
         "end-with-stdin", type=yes_no, default="no", help="end when standard input does; for pools"
     )
+    parser.setting(
+        "isolated", type=count, help="descriptor of what is shared with the worker that started this one"
+    )
     add_worker_settings(parser)
     return parser
 
 
+def child_command(settings: Settings) -> list[str]:
+    """How to start a worker as this one for an actor that may block; ``--isolated`` follows."""
+    return [
+        sys.executable,
+        str(Path(sys.argv[0]).resolve()),
+        *settings.as_arguments([name for name in HANDED_DOWN if name not in NOT_ISOLATED]),
+        *(f"--{name}=0" for name in NOT_ISOLATED),
+        f"--listen={Address(settings.listen.host, 0)}",
+        "--end-with-stdin",
+    ]
+
+
 def main() -> int:
     """Run a worker until a signal ends it; returns the exit status."""
-    settings = make_parser().parse()
+    parser = make_parser()
+    settings = parser.parse()
+    limits = block_limits(parser, settings)
     set_up_logging(settings.log_level)
     warn_of_variables()
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # it logs what its clients are told anyway
     raise_descriptor_limit()
     spare_the_collector()
     with plain_words(PROGRAM):
-        _serve(settings)
+        _serve(settings, limits)
     return 0
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, limits: Limits) -> None:
+    # Here, so that neither --help nor a pool need load it.
+    from stractory.clients.client import Client
+    from stractory.worker.isolation import Children
+    from stractory.worker.server import WorkerServer
+    from stractory.worker.voucher import Voucher
+
+    voucher = None
+    if settings.isolated is not None:
+        die_with_parent()
+        voucher = Voucher(settings.isolated)
+    hangups = Hangups()
+    children = Children(child_command(settings), os.getcwd(), settings.isolated_limit)
     keys = load_keys(settings.key_file, settings.listen)
     _work_in(settings.working_dir)
     outlive_exits()
@@ -109,14 +181,29 @@ def _serve(settings: Settings) -> None:
         eager_ports=settings.actor_ports == "eager",
         port_range=settings.actor_port_range,
         allow_public=settings.allow_public_actors,
+        max_actors=settings.max_actors,
         insecure_plaintext=settings.insecure_plaintext,
+        children=children,
+        voucher=voucher,
     )
     told = end_on_signals()
+
+    def keys_changed() -> None:
+        server.end_revoked()
+        children.pass_on(signal.SIGHUP)
+
+    hangups.act(partial(read_keys_again, keys, keys_changed))
+    if any(limits):
+        accuse = [sys.executable, "-m", "stractory.worker.accusation"]
+        Watchdog(limits, [*accuse, str(settings.registry), str(keys.path)]).start()
     if settings.end_with_stdin:
         gevent.spawn(wait_read, sys.stdin.fileno()).link(lambda ended: told.set())
     membership = gevent.spawn(server.membership.run)
     membership.link(lambda ended: told.set())
-    gevent.spawn(server.membership.registered.wait).link(lambda ready: say_ready(f"{READY}{server.address}"))
+    if voucher is None:
+        ready = gevent.spawn(server.membership.registered.wait)
+        ready.link(lambda ready: say_ready(f"{READY}{server.address}"))
+        ready.link(lambda ready: limits.check_lease(server.membership.lease))
     told.wait()
     server.close()
     if membership.ready() and membership.value is not None:

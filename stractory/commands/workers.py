@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from stractory.commands.config import Parser, Settings, addresses, count, seconds
 from stractory.commands.daemon import (
+    Hangups,
     end_on_signals,
     load_keys,
     plain_words,
@@ -14,7 +17,7 @@ from stractory.commands.daemon import (
     set_up_logging,
     warn_of_variables,
 )
-from stractory.commands.worker import HANDED_DOWN, add_worker_settings
+from stractory.commands.worker import HANDED_DOWN, add_worker_settings, block_limits
 from stractory.net.address import DEFAULT_HOST, Address
 from stractory.worker.pool import Pool
 
@@ -44,6 +47,7 @@ def main() -> int:
         parser.fail("a pool has at least one worker, not 0")
     if bool(settings.listen) == bool(settings.workers):
         parser.fail("give either listen (addresses) or workers (how many)")
+    block_limits(parser, settings)
     set_up_logging(settings.log_level)
     warn_of_variables()
     with plain_words(PROGRAM):
@@ -51,6 +55,7 @@ def main() -> int:
 
 
 def _run(settings: Settings) -> int:
+    hangups = Hangups()
     listen = settings.listen or [Address(DEFAULT_HOST, 0)] * settings.workers
     load_keys(settings.key_file, *listen)  # made once, here, rather than by all workers at once
     told = end_on_signals()
@@ -61,6 +66,7 @@ def _run(settings: Settings) -> int:
         "--end-with-stdin",
     ]
     pool = Pool([[*command, f"--listen={address}"] for address in listen], settings.respawn_delay)
+    hangups.act(partial(pool.pass_on, signal.SIGHUP))
     pool.start()
     if pool.wait_ready(told):
         say_ready(f"stractory pool ready: {len(listen)} workers")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from stractory.errors import ProtocolError
 
@@ -16,13 +16,20 @@ CALL_WEIGHT = 4 * 1024
 """Bytes that a call weighs beside its own: the green thread in which it may have to wait."""
 
 
+class Consumer(Protocol):
+    """What the calls come over."""
+
+    def consumed(self, size: int) -> None:
+        """Tell the other side that it may send so many bytes more."""
+
+
 class Allowance:
-    """``consumed`` tells the other side that it may send so many bytes more; ``owed`` are held up."""
+    """``owed`` are the bytes held up."""
 
-    __slots__ = ("_consumed", "_weight", "owed")
+    __slots__ = ("_carrier", "_weight", "owed")
 
-    def __init__(self, consumed: Callable[[int], None]) -> None:
-        self._consumed = consumed
+    def __init__(self, carrier: Consumer) -> None:
+        self._carrier = carrier  # not its method: that is an object more for each connection
         self._weight = 0  # of the calls that came and are not done
         self.owed = 0  # bytes that came and were not yet said to be consumed
 
@@ -32,7 +39,7 @@ class Allowance:
         Raises ProtocolError when far too much runs.
         """
         if self._weight <= RUNNING_LIMIT:
-            self._consumed(size)
+            self._carrier.consumed(size)
             return
         if self._weight > RUNNING_BOUND:
             raise ProtocolError(f"more calls at once than {RUNNING_BOUND} bytes can hold")
@@ -54,4 +61,4 @@ class Allowance:
         """Let through what was held up."""
         owed, self.owed = self.owed, 0
         if owed:
-            self._consumed(owed)
+            self._carrier.consumed(owed)

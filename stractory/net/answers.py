@@ -12,7 +12,7 @@ from gevent import getcurrent
 from gevent.event import AsyncResult, Event
 from gevent.hub import Waiter
 
-from stractory.errors import CallTimeout
+from stractory.errors import CallTimeout, ProtocolError
 from stractory.wire.messages import ITEMS_AHEAD
 
 DEFAULT_TIMEOUT = 30.0
@@ -94,6 +94,9 @@ class Inbox:
         self.arrived = Event()
 
     def put(self, value: Any) -> None:
+        """One came. Raises ProtocolError for far more than were asked for."""
+        if len(self.values) > 2 * ITEMS_AHEAD:
+            raise ProtocolError("more items than were asked for")
         self.values.append(value)
         self.arrived.set()
 

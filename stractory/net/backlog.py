@@ -54,7 +54,7 @@ class Backlog:
         while chunks:
             view = chunks[0]
             size = send(view)
-            if not size:
+            if not size or self.over:
                 break
             self.size -= size
             if size == len(view):

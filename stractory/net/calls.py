@@ -16,7 +16,7 @@ from typing import Any
 
 import gevent
 
-from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, from_wire
+from stractory.errors import CallTimeout, LinkClosed, LinkError, ProtocolError, StractoryError
 from stractory.net.allowance import CALL_WEIGHT, Allowance
 from stractory.net.answers import DEFAULT_TIMEOUT, Answer, Future, Inbox, Items, within_deadline
 from stractory.net.callbacks import Callback
@@ -24,6 +24,8 @@ from stractory.net.carrier import Carrier
 from stractory.net.serving import Server, Serving
 from stractory.net.threads import threads
 from stractory.wire.codec import MessageReader, encode
+from stractory.wire.failures import from_wire
+from stractory.wire.frames import new
 from stractory.wire.messages import (
     Call,
     Cancel,
@@ -53,9 +55,9 @@ class Calls:
         "_arrived",
         "_last_id",
         "_listeners",
-        "_loop",
         "_reader",
         "_server",
+        "_threads",
         "_waiting",
         "_weight",
         "references",
@@ -74,9 +76,9 @@ class Calls:
         self._server: Server | None = None
         self._arrived = 0  # bytes since the last whole message
         self._weight = 0  # of each call that came with the last of them
-        self._allowance = Allowance(stream.consumed)
+        self._allowance = Allowance(stream)
         self._abandoned = False  # nobody here will call any more
-        self._loop = gevent.get_hub().loop
+        self._threads = threads()
         stream.deliver_to(self)
 
     def __repr__(self) -> str:
@@ -121,7 +123,7 @@ class Calls:
         timeout = within_deadline(None)
         id = self._begin(answer, target, args, kwargs, timeout)
         if timeout is not None:
-            timer = self._loop.timer(timeout)
+            timer = gevent.get_hub().loop.timer(timeout)
             timer.start(self._expire, id, target, timeout)
             answer.rawlink(lambda _: timer.close())
         return answer
@@ -134,7 +136,15 @@ class Calls:
 
     def post(self, target: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run it on the other side; neither a result nor an error comes back."""
-        self._write(Call(None, target, args, kwargs, None))  # type: ignore[arg-type]
+        message = new(Call, (None, target, args, kwargs, None))
+        if (hold := self.serving.hold) is None:
+            self._write(message)
+        elif self.stream.closed:
+            raise LinkClosed(f"{self.stream.label}: the connection is closed")
+        else:
+            self.stream.make_room()  # for those before it
+            packed = encode(message, self.references)
+            hold(partial(self.stream.queue, packed), len(packed))
 
     def _begin(
         self,
@@ -150,7 +160,7 @@ class Calls:
         if self._allowance.owed:
             self._allowance.pay()
         try:
-            self._write(Call(id, target, args, kwargs, timeout), timeout)  # type: ignore[arg-type]
+            self._write(new(Call, (id, target, args, kwargs, timeout)), timeout)
         except BaseException as error:
             self._waiting.pop(id, None)  # the end of the stream may have emptied it
             raise self._late(target, timeout) if type(error) is TimeoutError else error from None
@@ -166,7 +176,7 @@ class Calls:
             if self.stream.queue(encode(message, self.references)):
                 self.stream.make_room(timeout)
         except OSError as error:
-            if isinstance(error, (LinkError, TimeoutError)):
+            if isinstance(error, (StractoryError, TimeoutError)):
                 raise
             raise LinkClosed(f"{self.stream.label}: the connection is closed") from None
 
@@ -195,6 +205,8 @@ class Calls:
     def stream_ended(self, error: Exception | None) -> None:
         """Part of :class:`stractory.net.receiver.Receiver`."""
         reason = error or LinkClosed(f"{self.stream.label}: the stream ended")
+        if error is None:
+            self.stream.close()  # first of all: who waits goes on at once, and may call again
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             answer.set_exception(reason)
@@ -206,12 +218,10 @@ class Calls:
         listeners, self._listeners = self._listeners, ()
         for function in listeners:
             self.tell(function)
-        if error is None:
-            self.stream.close()
 
     def _called(self, call: Call) -> None:
         # A number that was never given ends the connection.
-        function = self._find(call.target) if isinstance(call.target, int) else None
+        function = self._find(call.target) if type(call.target) is int else None
         (self._server or self._serve()).take(call, function, self._weight)
 
     def _returned(self, result: Result) -> None:
@@ -279,7 +289,7 @@ class Calls:
 
     def _later(self, function: Callable[..., None], *args: Any) -> None:
         with contextlib.suppress(ValueError):  # the loop is gone, and all connections with it
-            self._loop.run_callback_threadsafe(function, *args)
+            self._threads.call_soon(function, *args)
 
     def _close_if_unused(self) -> None:
         functions = self.references is not None and (self.references.given or self.references.held)
@@ -288,11 +298,11 @@ class Calls:
 
     def tell(self, function: Callable[[], Any]) -> None:
         """Run it in another green thread."""
-        threads().start_soon(self.serving.within, partial(self._tell, function))
+        self._threads.start_soon(self.serving.within, partial(self._tell, function))
 
     def _tell(self, function: Callable[[], Any]) -> None:
         try:
-            function()
+            self.serving.through(function)
         except gevent.GreenletExit:
             raise
         except BaseException as error:  # sys.exit() in it must not end the process

@@ -47,9 +47,11 @@ class Identity(NamedTuple):
     name: str
 
 
-def prove_to_client(sock: socket, purpose: str, keys: KeyRing, roles: Collection[str]) -> Identity:
+def prove_to_client(
+    sock: socket, purpose: str, keys: KeyRing, roles: Collection[str], limit: float = TIME_LIMIT
+) -> Identity:
     """The listening side. Raises AuthError or ProtocolError when the peer fails the proof."""
-    with gevent.Timeout(TIME_LIMIT, AuthError("the handshake took too long")):
+    with gevent.Timeout(limit, AuthError("the handshake took too long")):
         greeting = _send(sock, {"v": VERSION, "p": purpose, "n": os.urandom(32)})
         answer, _ = _receive(sock)
         match answer:
@@ -63,12 +65,17 @@ def prove_to_client(sock: socket, purpose: str, keys: KeyRing, roles: Collection
             _send(sock, {"e": "denied"})
             raise AuthError("a peer failed the proof of the cluster key")
         _send(sock, {"m": digest(secret, b"server", transcript, proof)})
+        if key.name in keys.revoked:  # meanwhile: who ends the links of that name does not know of this one
+            raise AuthError(f"a peer proved the name {key.name}, which was just revoked")
         return Identity(key.role, key.name)
 
 
-def prove_to_server(sock: socket, purpose: str, key: Key) -> None:
-    """The dialling side. Raises AuthError, VersionMismatch, ProtocolError; UnreachableError for silence."""
-    with gevent.Timeout(TIME_LIMIT, UnreachableError(f"it did not answer within {TIME_LIMIT:g} s")):
+def prove_to_server(sock: socket, purpose: str, key: Key, limit: float | None = TIME_LIMIT) -> None:
+    """The dialling side. Raises AuthError, VersionMismatch, ProtocolError; UnreachableError for silence.
+
+    Without a ``limit`` who calls has one.
+    """
+    with gevent.Timeout(limit, UnreachableError(f"it did not answer within {limit} s")):
         greeting, raw_greeting = _receive(sock)
         match greeting:
             case {"v": int() as version} if version != VERSION:

@@ -3,7 +3,7 @@
 A key file has one key a line, ``stractory-key-v1 ID ROLE NAME BASE64``; the first is used to prove, all are
 accepted. A line with the role ``master`` can stand for every role: the key of a role and name is
 HMAC-SHA256(master, "stractory/1/role", role, name), each part with its length before it, so a holder of a
-derived key cannot make another.
+derived key cannot make another. A line ``stractory-revoked-v1 NAME`` has all keys of that name refused.
 
 Roles: ``operator`` creates and destroys (which is running code), ``client`` finds and uses actors, ``node``
 is a worker towards the registry.
@@ -20,6 +20,7 @@ import logging
 import os
 import pwd
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from struct import Struct
 
@@ -31,6 +32,7 @@ MASTER, OPERATOR, CLIENT, NODE = "master", "operator", "client", "node"
 ROLES = (OPERATOR, CLIENT, NODE)
 
 _MARK = "stractory-key-v1"
+_REVOKED_MARK = "stractory-revoked-v1"
 _LENGTH = Struct(">I")
 _MACHINE = Path("/etc/stractory/cluster.key")
 
@@ -51,6 +53,15 @@ class Key:
     def __repr__(self) -> str:
         return f"<Key {self.id} {self.role}:{self.name}>"
 
+    @classmethod
+    def new_master(cls, path: Path) -> Key:
+        """One that nobody has yet."""
+        return cls(os.urandom(4).hex(), MASTER, "*", os.urandom(32), path)
+
+    def as_line(self) -> str:
+        """Its line of a key file, with the secret."""
+        return f"{_MARK} {self.id} {self.role} {self.name} {base64.b64encode(self.secret).decode()}\n"
+
     def derive(self, role: str, name: str) -> Key:
         """The key of ``role`` and ``name``, from a master key."""
         assert self.role == MASTER
@@ -59,31 +70,45 @@ class Key:
 
 
 class KeyRing:
-    """The keys of one file, first the current one."""
+    """The keys of one file, first the current one, and the names that it has ``revoked``."""
 
-    def __init__(self, keys: list[Key], path: Path) -> None:
+    def __init__(self, keys: list[Key], path: Path, revoked: Collection[str] = ()) -> None:
         self.keys = keys
         self.path = path
+        self.revoked = frozenset(revoked)
 
     def __repr__(self) -> str:
-        return f"<KeyRing {self.path}: {self.keys}>"
+        return f"<KeyRing {self.path}: {self.keys}, revoked: {sorted(self.revoked)}>"
+
+    def read_again(self) -> None:
+        """Become what the file has now, for all who hold this. Raises AuthError, and stays as it was."""
+        new = load(self.path)
+        self.keys, self.revoked = new.keys, new.revoked
+
+    def secrets_for(self, purpose: bytes) -> list[bytes]:
+        """What the holder of each key, first the current one, can use for something of its own."""
+        return [digest(key.secret, b"stractory/1/own", purpose) for key in self.keys]
 
     def credential(self, *roles: str) -> Key:
         """A key to prove one of ``roles`` with, the first role preferred.
 
-        Raises AuthError when the file's current key can stand for none of them.
+        Raises AuthError when the file's current key can stand for none of them, or its name is revoked.
         """
-        current = self.keys[0]
-        if current.role == MASTER:
-            return current.derive(roles[0], _user_name())
-        if current.role in roles:
-            return current
-        raise AuthError(
-            f"the key in {self.path} is for the role {current.role}; needed: {' or '.join(roles)}"
-        )
+        key = self.keys[0]
+        if key.role == MASTER:
+            key = key.derive(roles[0], _user_name())
+        if key.role not in roles:
+            raise AuthError(
+                f"the key in {self.path} is for the role {key.role}; needed: {' or '.join(roles)}"
+            )
+        if key.name in self.revoked:
+            raise AuthError(f"the name {key.name} is revoked in {self.path}")
+        return key
 
     def find(self, key_id: str, role: str, name: str) -> Key | None:
-        """The key that a peer of this role and name must know, or None."""
+        """The key that a peer of this role and name must know; None for an unknown or revoked one."""
+        if name in self.revoked:
+            return None
         for key in self.keys:
             if key.id == key_id:
                 if key.role == MASTER:
@@ -109,11 +134,11 @@ def default_path() -> Path:
 
 
 def _own_path() -> Path | None:
-    home = _home()
+    home = own_home()
     return None if home is None else home / ".config/stractory/cluster.key"
 
 
-def _home() -> Path | None:
+def own_home() -> Path | None:
     """$HOME, but only the user's own: a supervisor that changes the user leaves it as it was."""
     with contextlib.suppress(KeyError, OSError):
         home = Path(os.environ["HOME"])
@@ -137,7 +162,7 @@ def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
             elif not path.parent.exists():
                 raise AuthError(f"no key file at {path}, and none is made: there is no folder {path.parent}")
             write_new(path)
-        return KeyRing(_read(path), path)
+        return _read(path)
     except FileNotFoundError:
         raise AuthError(
             f"no key file at {path}; a registry or worker on loopback makes one, or name it by "
@@ -149,26 +174,30 @@ def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
 
 
 def write_new(path: Path) -> None:
-    """Make a key file with a new master key; where one appears meanwhile, that one stays.
+    """Make a key file with a new master key; where one appears meanwhile, that one stays."""
+    with contextlib.suppress(FileExistsError):
+        write_key(path, Key.new_master(path))
+        log.info("made a new key at %s: who has another does not get in", path)
+
+
+def write_key(path: Path, key: Key) -> None:
+    """Make a key file with this key. Raises FileExistsError when there is one, and other OSError.
 
     The content is whole before the name exists (temporary file, fsync, link), so two first starts agree.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    secret = base64.b64encode(os.urandom(32)).decode()
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with open(descriptor, "w") as file:
-            file.write(f"{_MARK} {os.urandom(4).hex()} {MASTER} * {secret}\n")
+            file.write(key.as_line())
             file.flush()
             os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-            log.info("made a new key at %s: who has another does not get in", path)
+        os.link(temporary, path)
     finally:
         os.unlink(temporary)
 
 
-def _read(path: Path) -> list[Key]:
+def _read(path: Path) -> KeyRing:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(descriptor, encoding="utf-8") as file:
         status = os.fstat(descriptor)
@@ -177,21 +206,27 @@ def _read(path: Path) -> list[Key]:
             raise AuthError(f"the key file {path} can be used by others (mode {mode:o}): chmod 600 {path}")
         if status.st_uid not in (0, os.geteuid()):
             raise AuthError(f"the key file {path} is owned by uid {status.st_uid}, not by this user")
-        keys = [
+        found = [
             _parse(line, path, number)
             for number, line in enumerate(file, 1)
             if line.strip() and not line.startswith("#")
         ]
+    keys = [key for key in found if isinstance(key, Key)]
     if not keys:
         raise AuthError(f"the key file {path} has no key")
-    return keys
+    return KeyRing(keys, path, [name for name in found if isinstance(name, str)])
 
 
-def _parse(line: str, path: Path, number: int) -> Key:
+def _parse(line: str, path: Path, number: int) -> Key | str:
+    """The key of a line, or the name that it revokes."""
     match line.split():
+        case [mark, name] if mark == _REVOKED_MARK:
+            return name
         case [mark, id, role, name, encoded] if mark == _MARK and role in (MASTER, *ROLES):
             with contextlib.suppress(binascii.Error):
                 secret = base64.b64decode(encoded, validate=True)
                 if len(secret) == 32:
                     return Key(id, role, name, secret, path)
-    raise AuthError(f"{path}:{number}: not a key line ({_MARK} ID ROLE NAME BASE64)")
+    raise AuthError(
+        f"{path}:{number}: not a key line ({_MARK} ID ROLE NAME BASE64) nor a name ({_REVOKED_MARK} NAME)"
+    )

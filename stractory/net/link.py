@@ -22,10 +22,11 @@ from stractory.errors import ActorEnded, LinkClosed, LinkError, ProtocolError, S
 from stractory.net import sockets
 from stractory.net.outgoing import Outgoing
 from stractory.net.stream import Stream
+from stractory.net.threads import threads
 from stractory.net.writer import Writer
 from stractory.wire import events
 from stractory.wire.dialling import ACCEPTED, Dial, HeaderReader, decode_dial, encode_dial, encode_refusal
-from stractory.wire.session import ENDED, Session
+from stractory.wire.session import ENDED, SUSPENDED, Session
 
 READ_SIZE = 64 * 1024
 """Bytes read at a time."""
@@ -69,11 +70,11 @@ class Link:
         self._dialling: dict[int, HeaderReader[Dial]] = {}
         self._acknowledged = Event()  # set when a stream was: there may be room to open another
         self.writer = Writer(self._socket, self._session, self._break)
-        self._loop = gevent.get_hub().loop
+        self._threads = threads()
         self._process = os.getpid()
         self._over = Event()
         self._read_size = READ_SIZE
-        self._reading = self._loop.io(self._socket.fileno(), READ)
+        self._reading = gevent.get_hub().loop.io(self._socket.fileno(), READ)
 
     def __repr__(self) -> str:
         return f"<Link to {self.peer}, {self.ended or f'{len(self._streams)} streams'}>"
@@ -256,6 +257,8 @@ class Link:
             if event.code == ENDED:
                 how = "it was destroyed or replaced, or its worker shut down"
                 stream.fail(ActorEnded(f"{stream.label} has ended: {how}"))
+            elif event.code == SUSPENDED:
+                stream.lose(f"{self.peer} is cut off from its registry: it may live elsewhere by now")
             else:
                 stream.fail(StreamReset(f"{stream.label}: given up by {self.peer}, whose log may tell why"))
 
@@ -292,6 +295,7 @@ class Link:
     def _break(self, error: OSError) -> None:
         text = str(error) if isinstance(error, LinkError) else error.strerror or str(error)
         if self.ended is None:
+            error.__traceback__ = error.__context__ = None  # their frames hold the link, and what was read
             self.failure = error
         self._end(f"the link to {self.peer} broke: {text}")
 
@@ -321,7 +325,7 @@ class Link:
         """Call it in the loop's next turn. Not in a process that was forked off: the link is its parent's."""
         try:
             if os.getpid() == self._process:
-                self._loop.run_callback_threadsafe(function, *args)
+                self._threads.call_soon(function, *args)
         except (ValueError, TypeError, AttributeError):  # the loop is gone, or modules are being taken apart
             pass
 

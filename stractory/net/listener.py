@@ -13,6 +13,7 @@ from gevent.socket import socket
 from stractory.errors import ConfigError, PortUnavailable, StractoryError
 from stractory.net import sockets
 from stractory.net.address import Address
+from stractory.net.descriptors import descriptors, is_lack
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,33 @@ BACKLOG = 1024
 """Connections the kernel holds before we take them."""
 
 Handle = Callable[[socket, Any], None]
+
+
+class _Server(StreamServer):
+    """Takes no connections while the process has few descriptors left: they wait in the kernel."""
+
+    def full(self) -> bool:
+        """Asked before each."""
+        if not descriptors.scarce:
+            return False
+        descriptors.call_when_enough(self._go_on)
+        return True
+
+    def _go_on(self) -> None:
+        if self.started:
+            self.start_accepting()
+
+    def do_read(self) -> Any:
+        """The next one; None for none."""
+        try:
+            return super().do_read()
+        except OSError as error:
+            if is_lack(error):
+                self.stop_accepting()
+                descriptors.call_when_enough(self._go_on)
+            elif error.errno != errno.ECONNABORTED:  # who gave up before it was taken is none
+                raise
+            return None
 
 
 class Listener:
@@ -38,11 +66,13 @@ class Listener:
         _check_plaintext(address, name, insecure_plaintext)
         self.name = name
         self._handle = handle
-        self._server = StreamServer(address, self._serve, backlog=BACKLOG)
+        self._server = _Server(address, self._serve, backlog=BACKLOG)
         try:
             self._server.start()
         except OSError as error:
-            raise PortUnavailable(f"{name} cannot listen at {address}: {sockets.plain(error)}") from None
+            unavailable = PortUnavailable(f"{name} cannot listen at {address}: {sockets.plain(error)}")
+            unavailable.errno = error.errno
+            raise unavailable from None
         self.address = Address(address.host, self._server.server_port or address.port)
 
     def __repr__(self) -> str:
@@ -84,8 +114,9 @@ class Ports:
                 return Listener(
                     Address(self.host, number), handle, name=name, insecure_plaintext=self._insecure_plaintext
                 )
-            except PortUnavailable:
-                continue
+            except PortUnavailable as error:
+                if is_lack(error):
+                    raise
         raise self._used_up(name)
 
     def lend(self, server: Bindable, name: str) -> Address:

@@ -90,9 +90,10 @@ class Outgoing(SocketLike):
             self._check_writable()
         if native_thread() != self._writer.thread:
             self._check_thread()
-        if not self._gathered:
-            self._writer.gather_soon(self)
+        first = not self._gathered
         self._gathered.append(data)
+        if first:  # asked before, as what is collected by now may have queued more, or made all of it leave
+            self._writer.gather_soon(self)
         self._gathered_size += len(data)
         if self._gathered_size >= GATHER_LIMIT:
             self.gather()
@@ -100,9 +101,9 @@ class Outgoing(SocketLike):
 
     def gather(self) -> None:
         """Push what was queued."""
-        data = b"".join(self._gathered)
-        self._gathered.clear()
+        gathered, self._gathered = self._gathered, []
         self._gathered_size = 0
+        data = b"".join(gathered)
         if data and not (self._closed or self._shut or self._error):
             self._append(data)
 
@@ -141,19 +142,17 @@ class Outgoing(SocketLike):
             size = self._writer.send(self, data)
             if size == len(data):
                 return
-            data = memoryview(data)[size:]
-            while data and size and (size := self._writer.send(self, data)):
-                data = data[size:]
-            if not data:
-                return
-            self._backlog = Backlog()
-        self._backlog.append(memoryview(data))
+            self._backlog = Backlog()  # what is queued meanwhile comes after it
+            self._backlog.append(memoryview(data)[size:])
+            self.pump()
+        else:
+            self._backlog.append(memoryview(data))
 
     def pump(self) -> None:
         """There is room again, in the window or the link: frame what waits."""
-        if self._backlog is not None:
-            self._backlog.take(partial(self._writer.send, self))
-            if not self._backlog.size:
+        if backlog := self._backlog:
+            backlog.take(partial(self._writer.send, self))
+            if not backlog.size:
                 self._backlog = None
                 if self._closed:
                     self._link.release(self, abort=False)

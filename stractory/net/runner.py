@@ -87,6 +87,7 @@ class Runner(Generic[T]):
     def _do_pieces(self) -> None:
         self._taken = True
         self._busy += 1
+        thread = gevent.getcurrent()
         try:
             for _ in range(IN_A_ROW):
                 if self._pieces is None:
@@ -94,6 +95,7 @@ class Runner(Generic[T]):
                 piece = self._pieces.popleft()
                 if not self._pieces:
                     self._pieces = None
+                thread.gr_context = None  # what was set for one is not for the next
                 self._work(piece)
         finally:
             self._busy -= 1

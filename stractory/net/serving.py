@@ -8,17 +8,22 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any
 
 import gevent
 from gevent.event import Event
 
-from stractory.errors import StractoryError, UnknownMethod, to_wire
+from stractory.errors import (
+    StractoryError,
+    UnknownMethod,
+)
 from stractory.net.allowance import Allowance
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
 from stractory.net.runner import Runner, Within, anywhere
+from stractory.wire.failures import to_wire
+from stractory.wire.frames import new
 from stractory.wire.messages import ITEMS_AHEAD, Call, Ended, Failure, Item, Message, Opened, Result
 
 log = logging.getLogger(__name__)
@@ -38,7 +43,20 @@ def itself(thing: Any) -> Any:
     return thing
 
 
+Hold = Callable[[Callable[[], object], int], None]
+"""Takes what sends something: it is called when that may leave, and may raise OSError then."""
+
+
+def plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call it."""
+    return function(*args, **kwargs)
+
+
 NO_METHODS: Methods = MappingProxyType({})
+
+
+_PLAIN = frozenset({NoneType, bool, int, float, str, bytes, list, tuple, dict})
+"""What most results are; none of them gives items."""
 
 
 def gives_items(value: Any) -> bool:
@@ -58,10 +76,11 @@ class Serving:
     held while a method runs, and while a generator makes an item. ``within`` calls what runs methods and
     functions. ``failed(what, error)`` is told of the errors of one-way calls. ``ended`` tells whether all of
     it is over: callers then hear of that, by the end of the stream, and not of the calls that it stopped.
-    ``share`` makes what is given out for functions of the other side's.
+    ``share`` makes what is given out for functions of the other side's. ``through(function, *args)`` is how
+    functions are called that are no methods, and ``hold(send, size)`` takes what a one-way call is sent by.
     """
 
-    __slots__ = ("ended", "failed", "functions", "methods", "share", "turns", "within")
+    __slots__ = ("ended", "failed", "functions", "hold", "methods", "share", "through", "turns", "within")
 
     def __init__(
         self,
@@ -73,6 +92,8 @@ class Serving:
         failed: Callable[[str, BaseException], None] = log_failure,
         ended: Callable[[], bool] = lambda: False,
         share: Share = itself,
+        through: Callable[..., Any] = plainly,
+        hold: Hold | None = None,
     ) -> None:
         self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
@@ -81,6 +102,8 @@ class Serving:
         self.failed = failed
         self.ended = ended
         self.share = share
+        self.through = through
+        self.hold = hold
 
     def find(self, name: Any, label: str) -> Callable[..., Any]:
         """The method of that name. Raises UnknownMethod."""
@@ -157,7 +180,8 @@ class Server:
     def _run(self, piece: _Piece) -> None:
         call, function, came, weight = piece
         until = None if call.timeout is None else came + call.timeout
-        deadline.set(until)
+        if until is not None:
+            deadline.set(until)
         serving = self._serving
         try:
             if function is not None:
@@ -170,8 +194,12 @@ class Server:
                     if until is not None and monotonic() > until:
                         return  # its caller has given up while it waited for its turn
                     value = method(*call.args, **call.kwargs)
-            if call.id is not None:
-                self._answer(call, call.id, value)
+            if call.id is None:
+                pass
+            elif type(value) not in _PLAIN and gives_items(value):
+                self._serve_items(call.id, value)
+            else:
+                self._answer(call, value)
         except gevent.GreenletExit as error:  # killed, perhaps with its actor: no failure of the call's
             if call.id is not None and not self._serving.ended():
                 self._answer_failure(call, error)
@@ -184,14 +212,11 @@ class Server:
     def _run_function(self, function: Callable[..., Any], call: Call) -> Any:
         if call.id is not None and isinstance(function, Callback):  # passed on to us by a third process
             return function.forward(call.args, call.kwargs, call.timeout)
-        return function(*call.args, **call.kwargs)
+        return self._serving.through(function, *call.args, **call.kwargs)
 
-    def _answer(self, call: Call, id: int, value: Any) -> None:
-        if gives_items(value):
-            self._serve_items(id, value)
-            return
+    def _answer(self, call: Call, value: Any) -> None:
         try:
-            self._write(Result(id, value))
+            self._write(new(Result, (call.id, value)))
         except (TypeError, ValueError, OverflowError) as error:
             raise type(error)(f"the result of {_spell(call)} cannot be sent: {error}") from None
 

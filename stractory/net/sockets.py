@@ -36,6 +36,14 @@ def tune(sock: socket.socket) -> None:
         sock.setsockopt(level, option, value)
 
 
+def tune_for_silence(sock: socket.socket) -> None:
+    """As tune(), for a peer that may take nothing for long: an acknowledgement of its machine's is enough.
+
+    With more on its way than that machine has room for, a user timeout would end the connection.
+    """
+    sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_USER_TIMEOUT, 0)
+
+
 def connect(address: Address) -> socket.socket:
     """A tuned connection. Raises UnreachableError naming the address."""
     try:

@@ -22,6 +22,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._hub: Any = gevent.get_hub()
+        self._native = native_thread()
         self._spare: list[_Thread] = []
 
     def start(self, function: Callable[..., None], *args: Any) -> None:
@@ -36,6 +37,19 @@ class Threads:
     def start_soon(self, function: Callable[..., None], *args: Any) -> None:
         """As start(), in the loop's next turn; for anybody."""
         self._hub.loop.run_callback(self.start, function, *args)
+
+    def call_soon(self, function: Callable[..., None], *args: Any) -> None:
+        """Have the hub call it, in the loop's next turn; for anybody, in any native thread and at any moment.
+
+        Raises ValueError when the loop is gone.
+        """
+        loop = self._hub.loop
+        if loop is None:
+            raise ValueError("the loop is gone")
+        if native_thread() == self._native:
+            loop.run_callback(function, *args)
+        else:
+            loop.run_callback_threadsafe(function, *args)  # which wakes the loop, and so takes longer
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Task:
         """As gevent.spawn(): it begins in the loop's next turn, and can be waited for and killed."""

@@ -28,7 +28,7 @@ JOINED = 16 * 1024
 """Bytes up to which pieces are joined for one send(): that is quicker than to tell the kernel of each."""
 
 PIECES = 512
-"""Pieces that the kernel is told of at a time; it takes 1024 at most."""
+"""Pieces that the kernel is told of, which takes 1024 at most; more are small, and joined first."""
 
 
 class Pumped(Protocol):
@@ -43,7 +43,8 @@ class Pumped(Protocol):
 class Writer:
     """``sock`` must not block. ``broken`` is told, once, what it raised; it must close() then.
 
-    ``armed``: a flush follows by itself. ``thread`` is the native one whose loop it lives in.
+    ``armed``: a flush follows by itself. ``thread`` is the native one whose loop it lives in. ``guard``, if
+    there is one, is called before anything is sent, and may cut() it.
     """
 
     def __init__(self, sock: Any, session: Session, broken: Callable[[OSError], None]) -> None:
@@ -51,11 +52,14 @@ class Writer:
         self._session = session
         self._broken = broken
         self.armed = False
+        self.guard: Callable[[], None] | None = None
         self._closed = False
         self._rest: Sequence[bytes | memoryview] = []  # what the kernel did not take
+        self._sending = False
         self._draining: Any = None  # the watcher of the socket, while there is a rest
         self._drained = Event()
         self._waiting: deque[Pumped] = deque()  # streams with bytes to send, while the kernel takes no more
+        self._next: Pumped | None = None  # the one of them that may send a frame
         self._gathering: list[Pumped] = []
         self._loop = gevent.get_hub().loop
         self.thread = native_thread()
@@ -63,7 +67,7 @@ class Writer:
     def send(self, stream: Pumped, data: bytes | memoryview) -> int:
         """Frame what window and kernel take; returns how much. It is pumped when there is room again."""
         session = self._session
-        if session.output_size >= HIGH_WATER and not self._has_room(stream):
+        if (session.output_size >= HIGH_WATER or self._waiting) and not self._has_room(stream):
             return 0
         try:
             size = session.send(stream.id, data)
@@ -74,6 +78,9 @@ class Writer:
         return size
 
     def _has_room(self, stream: Pumped) -> bool:
+        if self._next is stream:
+            self._next = None
+            return True
         self.flush()
         if self._draining is None:
             return True
@@ -95,15 +102,22 @@ class Writer:
 
     def flush(self) -> None:
         """Send what is queued as far as the kernel takes it now; the loop sends the rest."""
+        if self.guard is not None:
+            self.guard()
         self.armed = True  # what is gathered leaves with this flush
         while self._gathering:
             gathering, self._gathering = self._gathering, []
             for stream in gathering:
                 stream.gather()
         self.armed = False
-        if self._session.output_size and self._draining is None and not self._closed:
-            self._rest = self._session.output()
-            self._send_rest()
+        if self._draining is None and not self._sending:
+            self._sending = True  # a collected object's __del__ may flush in the middle of it
+            try:
+                while not self._rest and not self._closed and self._session.output_size:
+                    self._rest = self._session.output()
+                    self._send_rest()
+            finally:
+                self._sending = False
             if self._rest and not self._closed:
                 self._drained.clear()
                 self._draining = self._loop.io(self._socket.fileno(), WRITE)
@@ -111,18 +125,19 @@ class Writer:
 
     def _send_rest(self) -> None:
         """Send what the kernel takes."""
-        while self._rest:
-            pieces = self._rest[:PIECES]
-            size = sum(map(len, pieces))
+        while rest := self._rest:
+            if len(rest) > PIECES:
+                self._rest = rest = [b"".join(rest)]
+            size = sum(map(len, rest))
             try:
-                sent = self._socket.send(b"".join(pieces)) if size <= JOINED else self._socket.sendmsg(pieces)
+                sent = self._socket.send(b"".join(rest)) if size <= JOINED else self._socket.sendmsg(rest)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._rest = []
-                self._broken(error)
+                self.cut(error)  # which breaks it later, not in the middle of what a stream is doing
                 return
-            self._rest = self._rest[PIECES:] if sent == size else _after(self._rest, sent)
+            self._rest = [] if sent == size else _after(rest, sent)
 
     def _drain(self) -> None:
         self._send_rest()
@@ -140,10 +155,10 @@ class Writer:
             self._drained.set()
 
     def _pump_waiting(self) -> None:
-        for _ in range(len(self._waiting)):
-            if self._session.output_size >= HIGH_WATER:
-                break
-            self._waiting.popleft().pump()
+        while self._waiting and self._session.output_size < HIGH_WATER:
+            self._next = stream = self._waiting.popleft()
+            stream.pump()
+        self._next = None
 
     def finish(self, linger: float) -> None:
         """Send what is queued, within ``linger`` seconds."""
@@ -151,9 +166,16 @@ class Writer:
         if self._draining is not None:
             self._drained.wait(linger)
 
+    def cut(self, error: OSError) -> None:
+        """Send no more, not even what is queued: the link broke, by this."""
+        if not self._closed:
+            self._closed = True
+            self._loop.run_callback(self._broken, error)
+
     def close(self) -> None:
         """Send no more."""
         self._closed = True
+        del self._broken  # it holds the link
         self._waiting.clear()
         self._stop_draining()
 

@@ -7,6 +7,7 @@ actor whose destroy() still runs may hold what the next one of its name needs.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,14 +20,19 @@ from stractory.errors import (
     CallTimeout,
     PlacementError,
     PortUnavailable,
+    StoreError,
     StractoryError,
     UnknownDefinition,
+    WorkerFull,
 )
 from stractory.net.calls import Calls
 from stractory.net.process import Process
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
+from stractory.registry.isolation import Isolation
+from stractory.registry.ledger import Ledger
 from stractory.registry.records import Actor, State
+from stractory.wire.changes import DESTROYED
 from stractory.wire.life import Life
 from stractory.wire.shipping import Definition
 
@@ -46,24 +52,40 @@ class Node(NamedTuple):
 
 
 class Orders:
-    """``nodes`` are the links of the workers, by id; whoever registers workers keeps them."""
+    """``nodes`` are the links of the workers, by id; whoever registers workers keeps them.
 
-    def __init__(self, directory: Directory, changes: Changes) -> None:
+    ``isolation``: what is different about actors with a process of their own.
+    """
+
+    def __init__(self, directory: Directory, ledger: Ledger, changes: Changes) -> None:
         self.nodes: dict[bytes, Node] = {}
+        self.isolation = Isolation(directory, changes, self._calls)
         self._directory = directory
+        self._ledger = ledger
         self._changes = changes
+
+    def _calls(self, id: bytes) -> Calls | None:
+        node = self.nodes.get(id)
+        return None if node is None else node.calls
 
     # ---- starting --------------------------------------------------------------------------------------
 
     def _order(
-        self, node: Node, life: Life, definition: Definition, options: dict[str, Any], deadline: float
+        self,
+        node: Node,
+        life: Life,
+        definition: Definition,
+        options: dict[str, Any],
+        state: bytes | None,
+        deadline: float,
     ) -> None:
         for last in (False, True):
             if definition.digest not in node.defined:
                 node.calls.post("define", (definition.packed,), {})
                 node.defined.add(definition.digest)
             try:
-                node.calls.call("create", life, definition.digest, options, call_timeout=left(deadline))
+                order = life, definition.digest, options, state
+                node.calls.call("create", *order, call_timeout=left(deadline))
                 return
             except UnknownDefinition:  # it has had many others since
                 if last:
@@ -73,20 +95,29 @@ class Orders:
     def start(self, actor: Actor, definition: Definition, options: dict[str, Any], deadline: float) -> bool:
         """Whether it runs. False when its worker is about to end: try another, once the name is free.
 
-        Raises ActorStartFailed, ActorNotPublic, PortUnavailable, CallTimeout, and ActorLost for all the rest.
+        Raises StoreError when it cannot be kept, and its worker has heard nothing of it; ActorStartFailed,
+        ActorNotPublic, PortUnavailable, CallTimeout, WorkerFull (try another), and ActorLost for the rest.
         """
-        worker = actor.worker
         try:
-            self._order(self.nodes[worker.id], actor.life, definition, options, deadline)
-        except (ActorStartFailed, ActorNotPublic, PortUnavailable):
+            if actor.life.terms.isolate:
+                self.isolation.begin(actor, deadline)
+            state = self._ledger.write(actor)
+            if actor.is_ending:
+                raise ActorLost(f"{actor.name!r} was destroyed before it was started")
+            if self._directory.find(actor.name) is not actor:  # its worker has gone meanwhile
+                return False
+            self._order(self.nodes[actor.worker.id], actor.life, definition, options, state, deadline)
+        except (StoreError, ActorStartFailed, ActorNotPublic, PortUnavailable, WorkerFull):
             self.ended(actor)
             raise
         except PlacementError:
-            self._directory.leave(worker)
+            self._directory.leave(actor.worker)
             self.ended(actor)
             return False
         except BaseException as error:
-            destroyed = actor.state is State.ENDING
+            destroyed = actor.is_ending
+            if actor.replaces is None:  # nor may the next registry have it made again
+                self._directory.let_go(actor)
             self.begin_end(actor)  # it may run there, now or later
             if isinstance(error, CallTimeout):
                 raise CallTimeout(f"the init of {actor.name!r} did not return in time") from None
@@ -94,10 +125,12 @@ class Orders:
                 raise
             if destroyed:
                 raise ActorLost(f"{actor.name!r} was destroyed before it was started") from None
-            if worker.state is State.LEAVING:
+            if actor.worker.state is State.LEAVING:
                 return False
-            raise ActorLost(f"worker {worker.address} did not start {actor.name!r}: {error}") from None
-        if not self._directory.confirm(actor):
+            worker = f"worker {actor.worker.address}"
+            why = str(error).removeprefix(f"{worker}: ")  # as errors of its link say too
+            raise ActorLost(f"{worker} did not start {actor.name!r}: {why}") from None
+        if not self._directory.confirm(actor, time.monotonic()):
             raise ActorLost(f"{actor.name!r} was destroyed, or its worker given up, while it was started")
         self._changes.notify(actor.name)
         return True
@@ -106,13 +139,20 @@ class Orders:
 
     def end(self, actor: Actor, deadline: float, late: str) -> None:
         """Have it ended and wait until its name is free. Raises CallTimeout, with the text ``late``."""
-        if actor.state is State.LOST:
+        self.end_for_good(actor)
+        while self._directory.find(actor.name) is actor:
+            self._changes.wait(actor.name, deadline, late)
+
+    def end_for_good(self, actor: Actor) -> None:
+        """Have it ended, and not made again; where it cannot run, its name is free at once."""
+        self._directory.let_go(actor)
+        # Of one that comes back there are no two: it may serve until its lease is over, and holds its name.
+        lost = actor.state is State.LOST and not actor.life.terms.comes_back
+        if lost or actor.state is State.WAITING:
             self._directory.give_up(actor)
             self._changes.notify(actor.name)
         else:
             self.begin_end(actor)
-            while self._directory.find(actor.name) is actor:
-                self._changes.wait(actor.name, deadline, late)
 
     def begin_end(self, actor: Actor) -> None:
         """Have it ended, unless that is under way."""
@@ -123,6 +163,7 @@ class Orders:
         """Have its worker end it, the holder of its name or a mere copy, if that can be reached."""
         if node := self.nodes.get(actor.worker.id):
             gevent.spawn(self._end_over, node, actor)
+        self.isolation.end(actor.worker)
 
     def _end_over(self, node: Node, actor: Actor) -> None:
         """Without a limit: the worker has its own, and until it answers nobody knows."""
@@ -133,7 +174,8 @@ class Orders:
         else:
             self.ended(actor)
 
-    def ended(self, actor: Actor) -> None:
+    def ended(self, actor: Actor, reason: str = DESTROYED) -> None:
         """It is not on its worker any more."""
-        self._directory.ended(actor)
+        self._directory.ended(actor, reason)
+        self.isolation.end_if_idle(actor.worker)
         self._changes.notify(actor.name)

@@ -1,16 +1,28 @@
-"""What the registry remembers of an actor and of a worker. Pure: only the directory changes it."""
+"""What the registry remembers of an actor and of a worker. Pure.
+
+Only the directory changes it, and for isolated actors :mod:`stractory.registry.isolation`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, NamedTuple
 
+from stractory.net.process import Process
+from stractory.wire.info import ActorInfo
 from stractory.wire.life import Life
+from stractory.wire.shipping import Definition
+
+PROBLEM_LIMIT = 1000
+"""Most characters of what is remembered of an actor's trouble."""
 
 
 class State(str, Enum):
-    """Of an actor: all but LEAVING. Of a worker: RUNNING, LEAVING or LOST."""
+    """Of an actor: all but LEAVING. Of a worker: AWAITED, RUNNING, LEAVING or LOST."""
 
+    AWAITED = "awaited"
+    WAITING = "waiting"
     PENDING = "pending"
     RUNNING = "running"
     ENDING = "ending"
@@ -18,17 +30,49 @@ class State(str, Enum):
     LOST = "lost"
 
 
-UNSETTLED = frozenset({State.PENDING, State.ENDING})
+UNSETTLED = frozenset({State.AWAITED, State.WAITING, State.PENDING, State.ENDING})
 """Those of an actor that is not there yet or no more, and holds its name."""
+
+
+THERE = frozenset({State.AWAITED, State.RUNNING, State.LOST})
+"""Those of an actor that is at work, for all that is known."""
+
+
+_DOING = {
+    State.AWAITED: "waited for",
+    State.WAITING: "made again",
+    State.PENDING: "created",
+    State.ENDING: "ended",
+}
+
+
+class Making(NamedTuple):
+    """What an actor is made of."""
+
+    definition: Definition
+    options: dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
 class Actor:
-    """One life of a name, and where it is."""
+    """One life of a name, and where it is: on no worker while it waits to be made again.
+
+    ``making`` is kept of one that comes back, until it is to end for good; ``replaces`` is the epoch of the
+    life before, of one that has come back, or may have under a registry before this one. ``failures``: how
+    many lives in a row before it were short; ``began``: when it ran, by the monotonic clock. ``awaited``: it
+    makes room for another of its name, or is that one: look-ups wait for it. ``problem``: why its state
+    cannot be kept, or why it still waits.
+    """
 
     life: Life
     worker: Worker
     state: State = State.PENDING
+    making: Making | None = None
+    failures: int = 0
+    began: float = 0.0
+    replaces: int | None = None
+    awaited: bool = False
+    problem: str = ""
 
     @property
     def name(self) -> str:
@@ -38,24 +82,85 @@ class Actor:
     def epoch(self) -> int:
         return self.life.epoch
 
+    def move_to(self, worker: Worker) -> None:
+        """It is to be started there instead."""
+        self.worker.actors.pop(self.name, None)
+        self.worker = worker
+        worker.actors[self.name] = self
+
+    @property
+    def doing(self) -> str:
+        """What its name is: taken, or "being" something that ends soon."""
+        return f"being {_DOING[self.state]}" if self.state in _DOING else "taken"
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is to end."""
+        return self.state is State.ENDING
+
+    @property
+    def to_be_made_again(self) -> bool:
+        """Whether its beginning, if that fails, is to be tried again: nobody else waits for it."""
+        return self.making is not None and self.replaces is not None and not self.began
+
+    @property
+    def coming(self) -> bool:
+        """Whether it is about to be there again: it is worth waiting for."""
+        if self.life.terms.comes_back and self.worker.state is State.LEAVING:
+            return True
+        if self.state is State.PENDING:
+            return self.awaited or self.replaces is not None
+        return self.state is State.WAITING or (self.awaited and self.is_ending)
+
+    @property
+    def info(self) -> ActorInfo:
+        """What clients are told of it."""
+        life = self.life
+        return ActorInfo(
+            life.name,
+            life.kind,
+            self.worker.address,
+            life.epoch,
+            self.state.value,
+            life.since,
+            life.terms.public,
+            life.wrapped,
+            life.terms.restart,
+            self.problem,
+            life.terms.isolate,
+        )
+
 
 @dataclass(slots=True, eq=False)
 class Worker:
     """One worker process. ``id`` is random, made anew by each process; an address is used again.
 
     ``condemned``: lives given up while it could not be told to end them; it may still report them.
+    ``full``: it said that it has no room for more actors.
     ``abandoned``: what it had when its lease ran out, each taken back if it is the last of its name.
+    ``parent``: the id of the worker that started it for one isolated actor; of any other empty.
     """
 
     id: bytes
     address: str
-    pid: int
+    process: Process
     runtime: str
     last_beat: float
     state: State = State.RUNNING
+    full: bool = False
     actors: dict[str, Actor] = field(default_factory=dict)
     condemned: set[Life] = field(default_factory=set)
     abandoned: dict[str, Life] = field(default_factory=dict)
+    parent: bytes = b""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def takes_actors(self) -> bool:
+        """Whether new actors may be placed here."""
+        return self.state is State.RUNNING and not self.parent
 
     @property
     def load(self) -> int:
@@ -65,3 +170,10 @@ class Worker:
         """The actor with this very life, if it is here."""
         actor = self.actors.get(name)
         return actor if actor is not None and actor.epoch == epoch else None
+
+
+class Registration(NamedTuple):
+    """A worker is known from now on; have its ``doomed`` actors ended."""
+
+    worker: Worker
+    doomed: list[Actor]

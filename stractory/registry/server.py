@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import gevent
 from gevent.socket import socket
 
-from stractory.errors import ForbiddenRole, UnknownMethod
+from stractory.errors import ForbiddenRole, ProtocolError, UnknownMethod
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.handshake import Identity, prove_to_client
@@ -18,18 +19,29 @@ from stractory.net.keys import NODE, OPERATOR, ROLES, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.process import Process
+from stractory.net.proved import ProvedLinks
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
+from stractory.registry.members import Members
 from stractory.registry.orders import Node
 from stractory.registry.records import Worker
 from stractory.registry.service import Registry
 from stractory.wire.dialling import Dial
 from stractory.wire.info import ActorInfo
-from stractory.wire.life import Report
+from stractory.wire.life import Life, Report, check_name
 
 log = logging.getLogger(__name__)
 
 Methods = dict[str, Callable[..., Any]]
+
+TEXT_LIMIT = 512
+"""Most characters of a worker's address and runtime together."""
+
+ID_LIMIT = 64
+"""Most bytes of a worker's id."""
+
+CENTURY = 3_155_760_000.0
+"""Seconds."""
 
 
 class RegistryServer:
@@ -40,11 +52,11 @@ class RegistryServer:
     ) -> None:
         self._registry = registry
         self._keys = keys
-        self._links: set[Link] = set()
+        self._links = ProvedLinks(keys)
         self._listener = Listener(
             address, self._handle, name="registry", insecure_plaintext=insecure_plaintext
         )
-        self._expiry = gevent.spawn(registry.expire_leases)
+        self._expiry = gevent.spawn(registry.members.expire_leases)
 
     @property
     def address(self) -> Address:
@@ -55,7 +67,11 @@ class RegistryServer:
         """End all links and take no more."""
         self._listener.close()
         self._expiry.kill()
-        gevent.joinall([gevent.spawn(link.close) for link in list(self._links)])
+        gevent.joinall([gevent.spawn(link.close) for link in self._links])
+
+    def end_revoked(self) -> None:
+        """End the links of those whose name the keys revoke by now."""
+        self._links.end_revoked()
 
     def _handle(self, sock: socket, peer: Any) -> None:
         identity = prove_to_client(sock, "registry", self._keys, ROLES)
@@ -66,8 +82,7 @@ class RegistryServer:
             peer=f"{identity.role} {identity.name} at {where}",
             serve=partial(self._serve, identity),
         )
-        self._links.add(link)
-        link.call_at_end(lambda reason: self._links.discard(link))
+        self._links.add(link, identity)
         link.run()
 
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
@@ -76,7 +91,7 @@ class RegistryServer:
             return
         link.accept_stream(stream)
         if identity.role == NODE:
-            Calls(stream, Serving(NodeMethods(self._registry, link).methods))
+            Calls(stream, Serving(NodeMethods(self._registry.members, link).methods))
         else:
             Calls(stream, Serving(client_methods(self._registry, identity, link)))
 
@@ -92,6 +107,7 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
         "lookup": registry.lookup,
         "wait": wait,
         "list": registry.list_actors,
+        "watch": registry.watching.watch,
         "workers": registry.list_workers,
     }
     for_operators: Methods = {
@@ -114,37 +130,64 @@ def _forbidden(name: str, identity: Identity) -> Callable[..., Any]:
 
 
 class NodeMethods:
-    """What one worker may call."""
+    """What one worker may call, and ``blame`` whoever watches over it."""
 
-    def __init__(self, registry: Registry, link: Link) -> None:
-        self._registry = registry
+    def __init__(self, members: Members, link: Link) -> None:
+        self._members = members
         self._link = link
         self._worker: Worker | None = None
-        self.methods: Methods = {"register": self._register}
-        told = (registry.started, registry.ended, registry.exited)
-        for method in (registry.beat, *told, registry.leaving, registry.goodbye):
+        self.methods: Methods = {"register": self._register, "blame": members.blame}
+        told = (members.started, members.ended, members.exited, members.snapshot, members.problem)
+        for method in (members.beat, *told, members.child_ended, members.leaving, members.goodbye):
             self.methods[method.__name__] = partial(self._about_itself, method)
+        self.methods["child_silent"] = self._child_silent
 
     def _register(
-        self, id: bytes, address: str, process: list[Any], runtime: str, reports: list[Any]
-    ) -> float:
-        """Returns the lease: how many seconds without a sign of life end it."""
+        self,
+        id: bytes,
+        address: str,
+        process: list[Any],
+        runtime: str,
+        reports: list[Any],
+        parent: bytes = b"",
+    ) -> tuple[float, list[Life]]:
+        """Returns the lease, how many seconds without a sign of life end it, and lives that are to end."""
+        told = [Report.from_wire(report) for report in reports]
+        check_worker(id, address, runtime, parent, [report.life for report in told])
+        known_as = Process.from_wire(process)
         stream = self._link.open(Dial("worker"), label=f"worker {address}")
         stream.wait_accepted()
-        node = Node(Calls(stream), Process(*process), self._disconnect, set())
+        node = Node(Calls(stream), known_as, self._disconnect, set())
         stream.call_at_end(lambda error: self._disconnect())  # a worker that cannot be told anything is none
-        told = [Report.from_wire(report) for report in reports]
-        worker = self._registry.register(node, id, address, runtime, told)
+        worker, doomed = self._members.register(node, id, address, runtime, told, parent)
         self._worker = worker
-        self._link.call_at_end(lambda reason: _spawn(self._registry.link_ended, worker, node))
-        return self._registry.lease
+        self._link.call_at_end(lambda reason: _spawn(self._members.link_ended, worker, node))
+        return self._members.lease, [actor.life for actor in doomed]
+
+    def _child_silent(self, id: bytes, address: str, process: list[Any], life: list[Any]) -> None:
+        told = Process.from_wire(process), Life.from_wire(life)
+        check_worker(id, address, "", b"", [told[1]])
+        self._about_itself(self._members.child_silent, id, address, *told)
 
     def _disconnect(self) -> None:
         _spawn(self._link.close)
 
-    def _about_itself(self, method: Callable[..., None], *args: Any) -> None:
-        if self._worker is not None:
-            method(self._worker, *args)
+    def _about_itself(self, method: Callable[..., Any], *args: Any) -> Any:
+        return None if self._worker is None else method(self._worker, *args)
+
+
+def check_worker(id: Any, address: Any, runtime: Any, parent: Any, lives: Iterable[Life]) -> None:
+    """What a worker says of itself is told to all others, and kept for the next registry.
+
+    An epoch that no clock reaches in a century would leave none for those after it. Raises ProtocolError.
+    """
+    texts = isinstance(address, str) and isinstance(runtime, str) and len(address + runtime) <= TEXT_LIMIT
+    ids = isinstance(id, bytes) and isinstance(parent, bytes) and 0 < len(id) <= ID_LIMIT >= len(parent)
+    last = (time.time() + CENTURY) * 1_000_000
+    if not (texts and ids and all(0 < life.epoch < last for life in lives)):
+        raise ProtocolError("malformed description of a worker")
+    for life in lives:
+        check_name(life.name)
 
 
 def _spawn(function: Callable[..., None], *args: Any) -> None:

@@ -27,7 +27,7 @@ from msgpack import ExtType
 
 from stractory.errors import ProtocolError
 from stractory.wire.cycles import Container, from_table, is_cyclic, to_table
-from stractory.wire.messages import Message, from_value, to_value
+from stractory.wire.messages import TYPES, Message, from_value, to_value
 from stractory.wire.refused import UNPACKABLE, check_extensions, check_items, explained
 
 SENDERS, RECEIVERS, CYCLIC, CONTAINER, REFERRING = 1, 2, 3, 4, 5
@@ -40,11 +40,21 @@ SMALL = 4096
 """Bytes up to which what arrives is first taken for one value: mostly it is, and that takes half the time."""
 
 T = TypeVar("T")
+_NONE: list[Any] = []
 _ITEM_LIMIT = MESSAGE_LIMIT // 8  # msgpack makes room for an array's items by its header, 8 bytes each
 
-pack = msgpack.Packer(use_bin_type=True).pack
 _HEADS = bytes([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])  # an extension begins with one of these
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False)
+_packers = [msgpack.Packer()]
+
+
+def pack(value: Any) -> bytes:
+    """The bytes of a value. Raises UNPACKABLE."""
+    # One that nobody else has: a dict of the user's may wait in its items() while others pack.
+    packer = _packers.pop() if _packers else msgpack.Packer(buf_size=512)
+    packed: bytes = packer.pack(value)
+    _packers.append(packer)
+    return packed
 
 
 def unpack(data: bytes) -> Any:
@@ -87,7 +97,7 @@ def encode(message: Message, functions: Functions | None = None) -> bytes:
     """
     data: bytes
     try:
-        data = pack(to_value(message))
+        data = pack((TYPES[type(message)], *message))  # to_value(), without a call
     except UNPACKABLE as error:
         if functions is None:
             raise explained(error, message._asdict()) from None
@@ -183,7 +193,7 @@ class ValueReader(Generic[T]):
         self._unpacker: Any = None
         self._fed = 0
         self._whole = 0  # of what was fed, how much whole values took
-        self._half: list[bytes | memoryview] = []  # the rest
+        self._half: list[bytes | memoryview] = _NONE  # the rest
 
     def feed(self, data: bytes) -> list[T]:
         """What ``data`` completes. Raises ProtocolError; the reader is of no use after that."""
@@ -226,6 +236,7 @@ class ValueReader(Generic[T]):
             max_ext_len=limit,
         )
         self._fed = self._whole = 0
+        self._half = []
 
     def _read(self, data: bytes, values: list[T]) -> None:
         """Add what ``data`` completes. Raises what msgpack does, and ProtocolError."""
@@ -244,7 +255,7 @@ class ValueReader(Generic[T]):
             raise ProtocolError(f"a message is over the limit of {limit} bytes")
         if not half:
             self._unpacker = None
-            self._half.clear()
+            self._half = _NONE
         elif half <= len(data):
             self._half = [memoryview(data)[-half:]]
         else:

@@ -6,7 +6,7 @@ length and so many bytes of msgpack::
     dial     [service: str, name: str, epoch: uint]     service is "actor", "registry" or "worker";
                                                         name and epoch are "" and 0 but for actors
     answer   []                                         accepted
-             [code: str, message: str, details: map]    refused, as in stractory.errors.from_wire
+             [code: str, message: str, details: map]    refused, as in stractory.wire.failures
 
 Bytes for the service may follow the dial in the same frame: opening costs no extra round trip.
 """
@@ -17,8 +17,9 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
 
-from stractory.errors import ProtocolError, StractoryError, from_wire, to_wire
+from stractory.errors import ProtocolError, StractoryError
 from stractory.wire.codec import pack, unpack
+from stractory.wire.failures import from_wire, to_wire
 
 HEADER_LENGTH = Struct(">H")
 T = TypeVar("T")

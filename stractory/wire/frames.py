@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError, VersionMismatch
 
@@ -26,6 +26,11 @@ HEADER = Struct(">BBHII")
 DATA, WINDOW_UPDATE, PING, GO_AWAY = range(4)
 SYN, ACK, FIN, RST = 1, 2, 4, 8
 ALL_FLAGS = SYN | ACK | FIN | RST
+
+new: Any = tuple.__new__
+"""``new(Frame, fields)`` makes a NamedTuple in half the time of ``Frame(*fields)``, a function in Python."""
+
+_unpack = HEADER.unpack_from
 
 
 class Frame(NamedTuple):
@@ -70,7 +75,8 @@ class FrameReader:
             if self._missing:
                 return
             whole = b"".join(self._pieces)
-            type, flags, stream_id, length = self._read_header(whole, 0)
+            version, type, flags, stream_id, length = _unpack(whole)
+            self._check(version, type, flags, length)
             self._missing = HEADER.size + length - len(whole) if type == DATA else 0
             if self._missing:  # it was only the header that is whole now
                 self._pieces = [whole]
@@ -79,26 +85,27 @@ class FrameReader:
                 yield Frame(type, flags, stream_id, length, whole[HEADER.size :])
         missing = HEADER.size
         while end - position >= HEADER.size:
-            type, flags, stream_id, length = self._read_header(data, position)
-            if type != DATA:
-                position += HEADER.size
-                yield Frame(type, flags, stream_id, length)
-                continue
-            if end - position - HEADER.size < length:
+            version, type, flags, stream_id, length = _unpack(data, position)
+            if version or type or flags > ALL_FLAGS or length > self._limit:  # not as most are
+                self._check(version, type, flags, length)
+                if type != DATA:
+                    position += HEADER.size
+                    yield Frame(type, flags, stream_id, length)
+                    continue
+            after = position + HEADER.size + length
+            if after > end:
                 missing = HEADER.size + length
                 break
-            position += HEADER.size + length
-            yield Frame(DATA, flags, stream_id, length, data[position - length : position])
+            yield new(Frame, (DATA, flags, stream_id, length, data[position + HEADER.size : after]))
+            position = after
         if position < end:
             self._pieces = [data[position:]]
             self._missing = missing - (end - position)
 
-    def _read_header(self, data: bytes, position: int) -> tuple[int, int, int, int]:
-        version, type, flags, stream_id, length = HEADER.unpack_from(data, position)
+    def _check(self, version: int, type: int, flags: int, length: int) -> None:
         if version != VERSION:
             raise VersionMismatch(f"yamux version {version} instead of {VERSION}")
-        if type > GO_AWAY or flags & ~ALL_FLAGS:
+        if type > GO_AWAY or flags > ALL_FLAGS:
             raise ProtocolError(f"yamux frame with type {type} and flags {flags:#x}")
         if type == DATA and length > self._limit:
             raise ProtocolError(f"yamux frame of {length} bytes; the limit is {self._limit}")
-        return type, flags, stream_id, length

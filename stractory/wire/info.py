@@ -8,9 +8,11 @@ from typing import NamedTuple
 class ActorInfo(NamedTuple):
     """One actor.
 
-    ``worker`` is the address of its worker, ``state`` "running" or "lost" (in a list also "pending" or
-    "ending"), ``since`` seconds since 1970. ``public``: its own port asks for no proof. ``wrapped``: it has
-    a client wrapper of its own.
+    ``worker`` is the address of its worker, "" while it waits to be made again; ``state`` "running" or "lost"
+    (in a list also "pending", "ending", "waiting", or "awaited" by a registry that was just started);
+    ``since`` is in seconds since 1970. ``public``: its own port asks for no proof. ``wrapped``: it has a
+    client wrapper of its own. ``restart``: as in create(). ``problem``: why its state cannot be kept, or why
+    it is not made again yet; else "". ``isolated``: its worker is a process of its own.
     """
 
     name: str
@@ -21,12 +23,21 @@ class ActorInfo(NamedTuple):
     since: float
     public: bool
     wrapped: bool
+    restart: str = "never"
+    problem: str = ""
+    isolated: bool = False
+
+    @property
+    def coming(self) -> bool:
+        """In the answer to a look-up: it is about to be there again, and nowhere now."""
+        return self.state in ("waiting", "pending", "ending", "awaited")
 
 
 class WorkerInfo(NamedTuple):
     """One worker. ``python`` is the interpreter and dill it runs, ``actors`` how many it has.
 
-    ``state``: "running", "lost", or "leaving" when it is about to end.
+    ``state``: "running", "lost", or "leaving" when it is about to end. ``isolated``: it is the process of one
+    actor made with isolate=True, and gets no others.
     """
 
     address: str
@@ -34,3 +45,4 @@ class WorkerInfo(NamedTuple):
     python: str
     actors: int
     state: str
+    isolated: bool = False

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError
+from stractory.wire.frames import new
 
 ITEMS_AHEAD = 64
 """Items that may be on the way before the caller asks for more."""
@@ -49,7 +50,7 @@ class Result(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """The call ``id`` raised; the fields are those of :func:`stractory.errors.from_wire`."""
+    """The call ``id`` raised; the fields are those of :func:`stractory.wire.failures.from_wire`."""
 
     id: int
     code: str
@@ -99,12 +100,12 @@ class Release(NamedTuple):
 Message = Call | Result | Failure | Opened | Item | Ended | More | Cancel | Release
 
 KINDS: tuple[type[Message], ...] = (Call, Result, Failure, Opened, Item, Ended, More, Cancel, Release)
-_TYPES: dict[type, int] = {kind: number for number, kind in enumerate(KINDS)}
+TYPES: dict[type, int] = {kind: number for number, kind in enumerate(KINDS)}
 
 
 def to_value(message: Message) -> tuple[Any, ...]:
     """The array that stands for a message."""
-    return (_TYPES[type(message)], *message)
+    return (TYPES[type(message)], *message)
 
 
 def from_value(value: Any) -> Message:
@@ -123,20 +124,22 @@ def _check(good: bool) -> None:
 
 
 def _read_call(_: int, id: Any, target: Any, args: Any, kwargs: Any, timeout: Any) -> Call:
-    _check(
+    if (
         (id is None or (type(id) is int and id >= 0))
         and (type(target) is str or (type(target) is int and target >= 0))
         and type(args) is list
         and type(kwargs) is dict
         and (not kwargs or _are_names(kwargs))
         and (timeout is None or (type(timeout) in (float, int) and timeout >= 0))  # NaN is not
-    )
-    return Call(id, target, args, kwargs, timeout)
+    ):
+        return new(Call, (id, target, args, kwargs, timeout))  # type: ignore[no-any-return]
+    raise TypeError
 
 
 def _read_result(_: int, id: Any, value: Any) -> Result:
-    _check(type(id) is int and id >= 0)
-    return Result(id, value)
+    if type(id) is int and id >= 0:
+        return new(Result, (id, value))  # type: ignore[no-any-return]
+    raise TypeError
 
 
 def _read_failure(_: int, id: Any, code: Any, message: Any, details: Any) -> Failure:
@@ -163,9 +166,9 @@ def _of_counts(kind: Callable[..., Message]) -> Callable[..., Message]:
 
 
 _READERS: dict[int, Callable[..., Message]] = {
-    _TYPES[Call]: _read_call,
-    _TYPES[Result]: _read_result,
-    _TYPES[Failure]: _read_failure,
-    _TYPES[Item]: _read_item,
-    **{_TYPES[kind]: _of_counts(kind) for kind in (Opened, Ended, More, Cancel, Release)},
+    TYPES[Call]: _read_call,
+    TYPES[Result]: _read_result,
+    TYPES[Failure]: _read_failure,
+    TYPES[Item]: _read_item,
+    **{TYPES[kind]: _of_counts(kind) for kind in (Opened, Ended, More, Cancel, Release)},
 }

@@ -23,8 +23,11 @@ DEPTH_LIMIT = 100
 NAME_LIMIT = 512
 """Most characters of an event's name."""
 
-LOCAL = frozenset({"close", "error"})
+LOCAL = frozenset({"close", "disconnect", "error", "reconnect"})
 """Events that each side tells itself; they never travel."""
+
+WILDCARDS = frozenset({"*", "**"})
+"""Words that stand for others in patterns."""
 
 
 def check_name(event: Any) -> str:
@@ -33,7 +36,7 @@ def check_name(event: Any) -> str:
         raise ValueError(f"an event's name is a str of at most {NAME_LIMIT} characters, not {event!r:.80}")
     if event in LOCAL:
         raise ValueError(f"the event {event!r} is told by each side to itself; emit another")
-    if "*" in event.split(".") or "**" in event.split("."):
+    if "*" in event and not WILDCARDS.isdisjoint(event.split(".")):
         raise ValueError(f"{event!r} is a pattern to listen by; emit an event")
     return event
 
@@ -45,8 +48,12 @@ class Unfit(ValueError):
 class Format(Protocol):
     """How events are written and read; one for each connection, as it keeps what is half read."""
 
-    def encode(self, event: list[Any]) -> bytes:
-        """The bytes of one. Raises Unfit, and TypeError, ValueError or OverflowError if none can carry it."""
+    @staticmethod
+    def encode(event: list[Any]) -> bytes:
+        """The bytes of one, on any connection.
+
+        Raises Unfit, and TypeError, ValueError or OverflowError if no format can carry it.
+        """
 
     def feed(self, data: bytes) -> list[list[Any]]:
         """The events that ``data`` completes. Raises ProtocolError."""
@@ -70,7 +77,8 @@ class Msgpack:
     def __init__(self) -> None:
         self._reader = ValueReader(_decode)
 
-    def encode(self, event: list[Any]) -> bytes:
+    @staticmethod
+    def encode(event: list[Any]) -> bytes:
         return encode_value(event, "event")
 
     def feed(self, data: bytes) -> list[list[Any]]:
@@ -127,7 +135,8 @@ class JsonLines:
         self._pieces: list[bytes] = []
         self._size = 0
 
-    def encode(self, event: list[Any]) -> bytes:
+    @staticmethod
+    def encode(event: list[Any]) -> bytes:
         try:
             line = _ENCODER.encode(event).encode() + b"\n"
         except (TypeError, ValueError, RecursionError) as error:

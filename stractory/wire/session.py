@@ -2,6 +2,7 @@
 
 Pure: bytes go in by :meth:`Session.receive`, which returns events; what must be written comes out of
 :meth:`Session.output`. It knows no socket, clock or green thread, and never waits.
+What is collected in the middle of a method may use it: so pieces are made first, then put in place at once.
 
 The rules are HashiCorp's specification (see :mod:`stractory.wire.frames`) and, where that is silent, the Go
 implementation: at most :data:`BACKLOG` streams may await acknowledgement a side, a FIN closes one direction,
@@ -35,11 +36,16 @@ from stractory.wire.frames import (
     WINDOW_UPDATE,
     Frame,
     FrameReader,
+    new,
 )
-from stractory.wire.transitions import OVER, TRANSITIONS, Move, State
+from stractory.wire.growth import LARGEST, Growth
+from stractory.wire.transitions import OVER, TRANSITIONS, Kept, Move
 
 WINDOW = 256 * 1024
 """Bytes of credit a stream has to begin with, in each direction; fixed by the specification."""
+
+PROBE = 0x77696E64
+"""The value of our own pings. Should another have the same, it does not matter whose answer comes first."""
 
 BACKLOG = 256
 """Streams one side may have opened that the other has not acknowledged; Go's AcceptBacklog."""
@@ -52,44 +58,17 @@ LAST_STREAM_ID = 0xFFFFFFFF
 NORMAL, PROTOCOL_ERROR, INTERNAL_ERROR = range(3)
 """Codes of a go-away frame."""
 
-ENDED = 1
-"""Code of a reset: what the stream was for has ended in order. 0 tells nothing."""
-
-
-class _Stream:
-    """What the session keeps about one stream."""
-
-    __slots__ = (
-        "acknowledged",
-        "consumed",
-        "ours",
-        "receive_window",
-        "receives",
-        "send_window",
-        "sends",
-        "state",
-    )
-
-    def __init__(self, ours: bool) -> None:
-        self.ours = ours
-        self.enter(State.OPEN)
-        self.acknowledged = False
-        self.send_window = WINDOW
-        self.receive_window = WINDOW
-        self.consumed = 0  # read by the application, not yet given back to the peer
-
-    def enter(self, state: State) -> None:
-        self.state = state
-        self.sends = Move.SEND_DATA in TRANSITIONS[state]
-        self.receives = Move.RECEIVE_DATA in TRANSITIONS[state]
+ENDED, SUSPENDED = 1, 2
+"""Codes of a reset: what the stream was for has ended in order, or may live elsewhere. 0 tells nothing."""
 
 
 class Session:
     """One end of a yamux session. ``dialled``: whether this side opened the connection."""
 
     def __init__(self, *, dialled: bool) -> None:
-        self._reader = FrameReader(limit=WINDOW)
-        self._streams: dict[int, _Stream] = {}
+        self._reader = FrameReader(limit=LARGEST)
+        self._growth = Growth()
+        self._streams: dict[int, Kept] = {}
         self._next_id = 1 if dialled else 2
         self._their_parity = 0 if dialled else 1
         self._their_last_id = 0
@@ -132,7 +111,7 @@ class Session:
         if len(first) > MAX_FRAME:
             raise ValueError(f"the first bytes of a stream are at most {MAX_FRAME}")
         stream_id, self._next_id = self._next_id, self._next_id + 2
-        stream = self._streams[stream_id] = _Stream(ours=True)
+        stream = self._streams[stream_id] = Kept(ours=True, window=WINDOW)
         stream.send_window -= len(first)
         self._our_unacknowledged += 1
         self._write(DATA if first else WINDOW_UPDATE, SYN, stream_id, len(first), first)
@@ -158,30 +137,37 @@ class Session:
         stream = self._streams.get(stream_id)
         if stream is None or not stream.sends:
             raise LinkClosed(f"stream {stream_id} is closed for sending")
-        size = len(data)
-        if size > stream.send_window or size > MAX_FRAME:
-            size = min(stream.send_window, MAX_FRAME)
-            data = memoryview(data)[:size]
+        size = whole = len(data)
+        window = stream.send_window
+        if size > window:
+            size = window
+        if size > MAX_FRAME:
+            size = MAX_FRAME
         if size:
-            stream.send_window -= size
-            self._output.append(HEADER.pack(VERSION, DATA, 0, stream_id, size))
-            self._output.append(bytes(data))
+            stream.send_window = window - size
+            payload = bytes(data if size == whole else memoryview(data)[:size])
+            frame = HEADER.pack(VERSION, DATA, 0, stream_id, size), payload
+            self._output += frame
             self.output_size += HEADER.size + size
         return size
 
     def consume(self, stream_id: int, size: int) -> None:
         """Say that ``size`` received bytes were used, so that the peer may send as many again.
 
-        Credit is given back when it comes to half a window, to spare frames.
+        Credit is given back when it comes to half a window, to spare frames; more where the window grows.
         """
         stream = self._streams.get(stream_id)
         if stream is None or not stream.receives:
             return
         stream.consumed += size
-        if stream.consumed >= WINDOW // 2:
-            stream.receive_window += stream.consumed
-            self._write(WINDOW_UPDATE, 0, stream_id, stream.consumed)
+        if stream.consumed >= stream.window // 2:
+            more, probe = self._growth.credited(stream_id, stream.window)
+            stream.window += more
+            stream.receive_window += stream.consumed + more
+            self._write(WINDOW_UPDATE, 0, stream_id, stream.consumed + more)
             stream.consumed = 0
+            if probe:
+                self.ping(PROBE)
 
     def finish(self, stream_id: int) -> None:
         """Send no more on this stream (FIN). A second time, or after the end, it does nothing."""
@@ -214,7 +200,8 @@ class Session:
 
     def output(self) -> list[bytes]:
         """What must be written, in order; it is the caller's from now on."""
-        output, self._output = self._output, []
+        nothing: list[bytes] = []
+        output, self._output = self._output, nothing
         self.output_size = 0
         return output
 
@@ -230,7 +217,7 @@ class Session:
         try:
             for frame in self._reader.feed(data):
                 type, flags, stream_id, length, payload = frame
-                if type == DATA and not flags and length and (stream := self._streams.get(stream_id)):
+                if not (type or flags) and length and (stream := self._streams.get(stream_id)):
                     self._receive_data(stream_id, stream, payload, events)  # as most are
                 elif stream_id:
                     self._receive_stream_frame(frame, events)
@@ -246,6 +233,8 @@ class Session:
         if frame.type == PING:
             if frame.flags == SYN:
                 self._write(PING, ACK, 0, frame.length)
+            elif frame.flags == ACK and frame.length == PROBE and self._growth.probing:
+                self._growth.answered()
             elif frame.flags == ACK:
                 events.append(PingAnswered(frame.length))
             else:
@@ -296,20 +285,21 @@ class Session:
         if self._we_went_away or self._their_unacknowledged >= BACKLOG:
             self._write(WINDOW_UPDATE, RST, stream_id, 0)
             return False
-        self._streams[stream_id] = _Stream(ours=False)
+        self._streams[stream_id] = Kept(ours=False, window=WINDOW)
         self._their_unacknowledged += 1
         events.append(StreamOpened(stream_id))
         return True
 
-    def _receive_data(self, stream_id: int, stream: _Stream, payload: bytes, events: list[Event]) -> None:
+    def _receive_data(self, stream_id: int, stream: Kept, payload: bytes, events: list[Event]) -> None:
         if not stream.receives:
             raise ProtocolError(f"data for stream {stream_id} after its end")
-        if len(payload) > stream.receive_window:
+        left = stream.receive_window - len(payload)
+        if left < 0:
             raise ProtocolError(f"stream {stream_id} sent over its window of {stream.receive_window} bytes")
-        stream.receive_window -= len(payload)
-        events.append(DataReceived(stream_id, payload))
+        stream.receive_window = left
+        events.append(new(DataReceived, (stream_id, payload)))
 
-    def _receive_credit(self, stream_id: int, stream: _Stream, credit: int, events: list[Event]) -> None:
+    def _receive_credit(self, stream_id: int, stream: Kept, credit: int, events: list[Event]) -> None:
         if stream.send_window + credit > 0xFFFFFFFF:
             raise ProtocolError(f"the window of stream {stream_id} grew over 32 bits")
         stream.send_window += credit
@@ -324,25 +314,25 @@ class Session:
     def _was_opened(self, stream_id: int) -> bool:
         return stream_id < self._next_id if self._is_ours(stream_id) else stream_id <= self._their_last_id
 
-    def _acknowledge(self, stream: _Stream) -> None:
+    def _acknowledge(self, stream: Kept) -> None:
         stream.acknowledged = True
         if stream.ours:
             self._our_unacknowledged -= 1
         else:
             self._their_unacknowledged -= 1
 
-    def _advance(self, stream_id: int, stream: _Stream, move: Move) -> None:
+    def _advance(self, stream_id: int, stream: Kept, move: Move) -> None:
         after = TRANSITIONS[stream.state].get(move)
         if after is None:
             raise ProtocolError(f"{move.name} on stream {stream_id}, which is {stream.state.name}")
         stream.enter(after)
         if after in OVER:
             del self._streams[stream_id]
+            self._growth.ended(stream.window - WINDOW)
             if not stream.acknowledged:
                 self._acknowledge(stream)  # nobody waits for it any more
 
     def _write(self, type: int, flags: int, stream_id: int, length: int, payload: bytes = b"") -> None:
-        self._output.append(HEADER.pack(VERSION, type, flags, stream_id, length))
-        self.output_size += HEADER.size + len(payload)
-        if payload:
-            self._output.append(payload)
+        frame = HEADER.pack(VERSION, type, flags, stream_id, length) + payload
+        self._output.append(frame)
+        self.output_size += len(frame)

@@ -49,7 +49,7 @@ class Code:
         """Code that travels by value."""
         return cls(None, python, dill, hashlib.sha256(body).digest(), body)
 
-    @property
+    @cached_property
     def runtime(self) -> str | None:
         """What must run it, as a worker's :func:`runtime`; None where any can."""
         return runtime(self.python, self.dill) if self.python and self.dill else None

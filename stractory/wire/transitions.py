@@ -1,4 +1,4 @@
-"""The life of a yamux stream: its states, what can happen to it, and every legal transition, as data."""
+"""A yamux stream: its states, what can happen to it, legal transitions as data, and what is kept of it."""
 
 from __future__ import annotations
 
@@ -52,3 +52,33 @@ TRANSITIONS: dict[State, dict[Move, State]] = {
     State.RESET: {},
 }
 OVER = frozenset({State.CLOSED, State.RESET})
+
+
+class Kept:
+    """What a session keeps about one stream. ``window`` is the credit that both sides begin with."""
+
+    __slots__ = (
+        "acknowledged",
+        "consumed",
+        "ours",
+        "receive_window",
+        "receives",
+        "send_window",
+        "sends",
+        "state",
+        "window",
+    )
+
+    def __init__(self, ours: bool, window: int) -> None:
+        self.ours = ours
+        self.enter(State.OPEN)
+        self.acknowledged = False
+        self.send_window = window
+        self.window = window  # how much the peer may have on its way
+        self.receive_window = window  # and how much of that is left
+        self.consumed = 0  # read by the application, not yet given back to the peer
+
+    def enter(self, state: State) -> None:
+        self.state = state
+        self.sends = Move.SEND_DATA in TRANSITIONS[state]
+        self.receives = Move.RECEIVE_DATA in TRANSITIONS[state]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, NamedTuple
 
 import gevent
 
+from stractory.actors.each_call import SnapshotsOfEachCall
 from stractory.actors.kinds import Kind, Server, kind
+from stractory.actors.snapshots import Keeping, Snapshots
 from stractory.errors import StaleLocation
-from stractory.wire.life import Life
-from stractory.wire.session import ENDED
-from stractory.worker.exits import one_process
+from stractory.wire.life import EACH_CALL, NO_SNAPSHOTS, Life
+from stractory.wire.session import ENDED, SUSPENDED
+from stractory.worker.blame import Culprit, marked, marks
 from stractory.worker.loading import Loaded
 
 log = logging.getLogger(__name__)
@@ -21,11 +25,25 @@ log = logging.getLogger(__name__)
 DESTROY_LIMIT = 10.0
 """Seconds an actor's own destroy() may take."""
 
+FINISH_LIMIT = 5.0
+"""Seconds in which the calls of an actor that comes back elsewhere have to end, and its state to be kept."""
+
 STOP_LIMIT = 1.0
 """Seconds that an actor's code has to stop when it is told to; then it is left alone."""
 
 KILLED_AT_ONCE = 100
 """Green threads of an actor that are told to stop before others of the worker get a turn."""
+
+
+class Keep(NamedTuple):
+    """Who has the states of actors kept; as :class:`stractory.actors.snapshots.Keeping` for any of them."""
+
+    state: Callable[[Life, bytes], bool]
+    problem: Callable[[Life, str], None]
+
+
+keep_nothing = Keep(lambda life, state: True, lambda life, problem: None)
+"""For actors without snapshots."""
 
 
 class Context:
@@ -76,6 +94,8 @@ class Actor:
         "on_end",
         "options",
         "server",
+        "snapshots",
+        "suspended",
     )
 
     def __init__(
@@ -91,7 +111,9 @@ class Actor:
         self.options = {**loaded.options, **options}
         self.kind: Kind = kind(loaded.kind)
         self.server: Server | None = None
+        self.snapshots: Snapshots | None = None
         self.ended = False
+        self.suspended = False  # it serves nobody, and keeps its state
         self.on_end: Callable[[], None] | None = None  # closes its own port
         self._on_exit = on_exit
         self._context = Context(life.name, life.epoch, make_client)
@@ -102,22 +124,49 @@ class Actor:
     def __repr__(self) -> str:
         return f"<Actor {self.life.name!r} {self.life.kind} epoch {self.life.epoch}>"
 
-    def start(self) -> None:
-        """Run init, with as many of (options, context) as it takes."""
+    def start(self, keep: Keep = keep_nothing, state: bytes | None = None) -> None:
+        """Run init, with as many of (options, context) as it takes; restore() with the ``state`` of before.
+
+        Raises TypeError where init returns the wrong thing, and whatever the two do.
+        """
+        arguments = (self.options, self._context)[: self.loaded.arguments]
         try:
-            with one_process():
-                made = self.loaded.init(*(self.options, self._context)[: self.loaded.arguments])
-            self.server = self.kind.serve(made, self)
+            with self.marked():
+                made = self.loaded.call(self.loaded.init, *arguments)
+                self.snapshots = self._snapshots_of(made, keep)
+                self.server = self.kind.serve(made, self)
+                if self.snapshots is not None and state is not None:
+                    self.loaded.call(self.snapshots.restore, state)
         except BaseException:
             self._context.close()
             self._end_tasks()
             raise
+
+    def _snapshots_of(self, made: Any, keep: Keep) -> Snapshots | None:
+        when = self.life.terms.snapshot
+        if when == NO_SNAPSHOTS:
+            return None
+        keeping = Keeping(
+            self.name, self.spawn, partial(keep.state, self.life), partial(keep.problem, self.life)
+        )
+        if when != EACH_CALL:
+            return Snapshots(made, keeping, float(when))
+        if self.life.kind != "rpc":
+            raise TypeError(
+                "snapshot='each call' is for rpc actors, whose calls are answered: "
+                f"give this {self.life.kind} actor a number of seconds"
+            )
+        return SnapshotsOfEachCall(made, keeping)
 
     # ---- as the owner of its server --------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         return self.life.name
+
+    @property
+    def may_block(self) -> bool:
+        return self.life.terms.isolate
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -144,17 +193,26 @@ class Actor:
         task: Any = gevent.getcurrent()
         if not self._stopped:
             self._tasks.add(task)
+            before, task.spawn_tree_locals = task.spawn_tree_locals, self._marks()  # as marked(), but faster
             try:
-                with one_process():
-                    function(*args)
+                self.loaded.call(function, *args)
             except gevent.GreenletExit:
                 raise
             except BaseException:
                 log.exception("actor %r failed", self.name)
             finally:
+                task.spawn_tree_locals = before
                 self._tasks.discard(task)
         if self._stopped:  # a green thread that is being killed must not go on to something else
             raise gevent.GreenletExit
+
+    def _marks(self) -> dict[str, Any]:
+        """Made each time: of 100,000 actors that are idle they would take 30 MB."""
+        return marks(Culprit(self.life.name, self.loaded.label))
+
+    def marked(self) -> AbstractContextManager[None]:
+        """Where this green thread and those that it begins do what is this actor's, for the watchdog."""
+        return marked(self._marks())
 
     def exited(self, status: int) -> None:
         """It has come to an end of its own accord."""
@@ -163,28 +221,54 @@ class Actor:
     # ---- connections -----------------------------------------------------------------------------------
 
     def check_running(self) -> Server:
-        """What serves it. Raises StaleLocation when it has ended."""
+        """What serves it. Raises StaleLocation when it has ended, or is suspended."""
         if self.ended or self.server is None:
             raise StaleLocation(f"{self.life.name!r} with the epoch {self.life.epoch} has ended")
+        if self.suspended:
+            raise StaleLocation(
+                f"{self.life.name!r} with the epoch {self.life.epoch} may live elsewhere by now"
+            )
         return self.server
+
+    def suspend(self) -> None:
+        """Serve nobody until ``suspended`` is False again: there may be another copy. It does not wait."""
+        if not self.suspended:
+            self.suspended = True
+            for stream in list(self._streams):
+                stream.abort(SUSPENDED)
 
     def serve(self, stream: Any, address: Any) -> None:
         """Take a connection, without waiting. Raises StaleLocation."""
+        self.admit(stream).connect(stream, address)
+
+    def admit(self, stream: Any) -> Server:
+        """Have ``stream`` end with it, or when it is suspended. Returns and raises as check_running()."""
         server = self.check_running()
         self._streams.add(stream)
         stream.call_at_end(lambda error: self._streams.discard(stream))
-        server.connect(stream, address)
+        return server
 
     # ---- the end ---------------------------------------------------------------------------------------
 
-    def end(self) -> None:
-        """Take no more connections, run its destroy(), then end its connections and its client."""
+    def end(self, *, comes_back: bool = False) -> None:
+        """Take no more connections, run its destroy(), then end its connections and its client.
+
+        ``comes_back``: elsewhere. Before all that it leaves its state, if that is kept.
+        """
         self.ended = True
+        if self.snapshots is not None:
+            if comes_back:  # before anything stops a call half way
+                finish = partial(self.loaded.call, self.snapshots.finish, FINISH_LIMIT)
+                with self.marked():
+                    _run(finish, FINISH_LIMIT + STOP_LIMIT, f"snapshot() of actor {self.life.name!r}")
+            self.snapshots.end()
         if self.on_end is not None:
             _run(self.on_end, STOP_LIMIT, f"the own port of actor {self.life.name!r}")
             self.on_end = None
         if self.server is not None:
-            _run(self.server.destroy, DESTROY_LIMIT, f"destroy() of actor {self.life.name!r}")
+            destroy = partial(self.loaded.call, self.server.destroy)
+            with self.marked():
+                _run(destroy, DESTROY_LIMIT, f"destroy() of actor {self.life.name!r}")
         self._end_tasks()
         for stream in list(self._streams):  # of handlers that go on, or never began
             stream.abort(ENDED)
@@ -209,8 +293,7 @@ def _run(function: Callable[[], Any], limit: float, what: str) -> None:
 
     def run() -> None:
         try:
-            with one_process():
-                function()
+            function()
         except gevent.GreenletExit:
             pass
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -13,18 +14,16 @@ import gevent
 log = logging.getLogger(__name__)
 
 
-class one_process:  # noqa: N801  # read as ``with one_process():``
-    """Where an actor's code runs: of a process that it forked, only the worker itself comes back out."""
-
-    __slots__ = ("_worker",)
-
-    def __enter__(self) -> None:
-        self._worker = os.getpid()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _end_if_forked(self._worker, error)
+def one_process(function: Callable[..., Any], *args: Any) -> Any:
+    """Call what is an actor's: of a process that it forks, only the worker itself comes back."""
+    worker = os.getpid()
+    try:
+        value = function(*args)
+    except BaseException as error:
+        _end_if_forked(worker, error)
+        raise
+    _end_if_forked(worker, None)
+    return value
 
 
 def outlive_exits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from weakref import WeakValueDictionary
 
 from gevent.event import Event
@@ -10,15 +11,32 @@ from stractory.actors.code import load
 from stractory.actors.parameters import positional
 from stractory.wire.definitions import Definitions
 from stractory.wire.shipping import Definition
+from stractory.worker.exits import one_process
 
 
 class Loaded:
-    """A definition that can be started. What init was shipped in, perhaps megabytes, is not kept."""
+    """A definition that can be started. What init was shipped in, perhaps megabytes, is not kept.
 
-    __slots__ = ("__weakref__", "arguments", "init", "kind", "options", "settings", "wrapper")
+    ``call(function, *args)`` is how whatever its actors do is called. Its code has the ``label`` for a name:
+    where C code holds the interpreter, the names on the stack are all that can still be told.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "arguments",
+        "call",
+        "init",
+        "kind",
+        "label",
+        "options",
+        "settings",
+        "wrapper",
+    )
 
     def __init__(self, definition: Definition) -> None:
         self.kind = definition.kind
+        self.label = f"{definition.kind} definition {definition.digest.hex()[:12]}"
+        self.call = FunctionType(one_process.__code__.replace(co_name=self.label), one_process.__globals__)
         self.init = load(definition.init)
         parameters = positional(self.init)  # of (options, context) it is given as many as it takes
         self.arguments = 1 if parameters is None else len(parameters)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Callable
+from itertools import count
 
 import gevent
 from gevent.event import Event
@@ -12,13 +14,18 @@ from gevent.event import Event
 from stractory.errors import AuthError, StractoryError
 from stractory.net import process
 from stractory.net.address import Address
+from stractory.net.answers import DEFAULT_TIMEOUT
 from stractory.net.calls import Calls
+from stractory.net.descriptors import descriptors
 from stractory.net.dial import dial
 from stractory.net.keys import NODE, KeyRing
 from stractory.net.link import Link, Serve
 from stractory.wire.dialling import Dial
-from stractory.wire.life import Life, Phase
+from stractory.wire.life import Life, Phase, Report
+from stractory.worker.fence import Fence, boot_time
 from stractory.worker.host import Host
+from stractory.worker.isolation import Children
+from stractory.worker.voucher import Voucher
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +43,7 @@ class Membership:
     """Registers this worker with all its actors, each time the link is made anew, and sends heartbeats.
 
     ``serve`` takes the streams that the registry opens on the link; ``host`` tells the actors there are.
+    ``children`` are the processes that this worker vouches for; ``voucher`` is there if another does for it.
     """
 
     def __init__(
@@ -47,36 +55,52 @@ class Membership:
         runtime: str,
         host: Host,
         serve: Serve,
+        children: Children,
+        voucher: Voucher | None = None,
     ) -> None:
         self.registered = Event()
+        self.advertised = ""  # where clients reach this worker
+        self.lease = 0.0  # seconds of silence after which it is given up; known once it is registered
+        self.suspending: Callable[[], None] = lambda: None  # called before actors are suspended
         self._registry = registry
         self._keys = keys
         self._listening = listening
         self._runtime = runtime
         self._host = host
         self._serve = serve
-        self._id = os.urandom(16)
+        self._id = os.urandom(16) if voucher is None else voucher.id
+        self._voucher = voucher
+        self._children = children
+        children.parent, children.ended = self._id, self._tell_child_ended
         self._heartbeat = HEARTBEAT
+        self._exits: dict[Life, int] = {}  # that the registry may not have heard of, and their status
         self._announced = False
         self._leaving = False
+        vouched = (voucher.last_acknowledged,) if voucher is not None else ()
+        self._fence = Fence(self._cut_off, *vouched)
+        self.look = self._fence.look  # whether it is time to suspend them
+        self._linked = Event()
+        self._sequence = count(1)  # of all snapshots
         self._calls: Calls | None = None
         self._link: Link | None = None
 
     def run(self) -> AuthError | None:
         """Stay registered until leave(). Returns early, with the error, when the first attempt is refused."""
-        attempt = 0
+        attempt, refusal = 0, ""
         while not self._leaving:
             try:
                 self._register()
             except AuthError as error:
                 if not self.registered.is_set():
                     return error
-                log.error("the registry refuses this worker: %s", error)
+                if str(error) != refusal:
+                    log.error("the registry refuses this worker: %s; trying again until it does not", error)
+                refusal = str(error)
             except (StractoryError, OSError) as error:
                 if attempt == 0:
                     log.warning("%s; trying again until it is there", error)
             else:
-                attempt = 0
+                attempt, refusal = 0, ""
                 self.registered.set()
                 self._send_heartbeats()
                 gevent.sleep(RETRY[0])
@@ -85,22 +109,36 @@ class Membership:
             attempt += 1
         return None
 
+    @descriptors.lent()
     def _register(self) -> None:
         link = dial(self._registry, "registry", self._keys.credential(NODE), self._serve)
         try:
             stream = link.open(Dial("registry"), label=f"registry {self._registry}")
             stream.wait_accepted()
             calls = Calls(stream)
-            address, reports = str(self._advertised(link)), self._host.reports()
-            lease = calls.call("register", self._id, address, process.own(), self._runtime, reports)
+            self.advertised, reports = str(self._seen_at(link)), self._host.reports()
+            exits = [Report(life, Phase.ENDING) for life in self._exits]
+            parent = b"" if self._voucher is None else self._voucher.parent
+            sent = boot_time()
+            self.lease, doomed = calls.call(
+                "register", self._id, self.advertised, process.own(), self._runtime, reports + exits, parent
+            )
         except BaseException:
             link.close()
             raise
         self._link, self._calls = link, calls
-        self._heartbeat = min(HEARTBEAT, lease / 4)
+        self._linked.set()
+        self._heartbeat = min(HEARTBEAT, self.lease / 4)
+        self._fence.hold(self.lease, sent)
+        self._host.resume({Life.from_wire(life) for life in doomed})
+        self.look()  # by now the answer itself may have come too late
         for life, phase in reports:
             if phase is not Phase.RUNNING:
                 gevent.spawn(self._tell_outcome, calls, life)
+        for exit in self._exits.items():
+            gevent.spawn(self._tell_exit, calls, *exit)
+        for life, problem in self._host.problems():
+            self.tell_problem(life, problem)
         if self._leaving:
             self.leave()
         elif self._announced:
@@ -110,16 +148,28 @@ class Membership:
     def _tell_outcome(self, calls: Calls, life: Life) -> None:
         """Whoever ordered the start or end of it did so over a link that is gone and gets no answer."""
         word = "started" if self._host.outcome(life) else "ended"
+        if life in self._exits:  # of its own accord, which is told by itself
+            return
         with contextlib.suppress(StractoryError, OSError):  # over the next link it is reported anew
             calls.post(word, (life.name, life.epoch), {})
+
+    def _cut_off(self) -> bool:
+        """Suspend what may have other copies by now, and register anew: that tells whether it has."""
+        if not self._host.suspend(self.suspending):
+            return False
+        if self._link is not None:
+            gevent.spawn(self._link.close)
+        return True
 
     def _send_heartbeats(self) -> None:
         assert self._link is not None and self._calls is not None
         ended = Event()
         self._link.call_at_end(lambda reason: ended.set())
         try:
+            if self._children.alive():  # of those that block a new registry does not hear otherwise
+                self._beat(self._calls)
             while not ended.wait(self._heartbeat):
-                self._calls.call("beat")
+                self._beat(self._calls)
         except (StractoryError, OSError) as error:
             log.warning("no heartbeat: %s", error)
             self._link.close()
@@ -127,19 +177,71 @@ class Membership:
             if not self._leaving:
                 log.warning("%s", self._link.ended)
 
-    def _advertised(self, link: Link) -> Address:
+    def _beat(self, calls: Calls) -> None:
+        # One that others vouch for may block: then the answer is there, and its time over, when it goes on.
+        limit = DEFAULT_TIMEOUT if self._voucher is None else None
+        sent = boot_time()
+        known = calls.call("beat", self._is_full(), self._children.alive(), call_timeout=limit)
+        self._fence.acknowledged(sent)
+        for id, pid, note in self._children.acknowledged(known, sent):
+            calls.post("child_silent", (id, note.address, process.of(pid), note.life), {})
+
+    def _tell_child_ended(self, id: bytes, status: int) -> None:
+        if self._calls is not None:
+            with contextlib.suppress(StractoryError, OSError):  # it vouches for it no more
+                self._calls.post("child_ended", (id, status), {})
+
+    def _seen_at(self, link: Link) -> Address:
         """Where clients reach this worker: for a wildcard, the address that the registry sees it at."""
         if self._listening.host in ("0.0.0.0", "::"):
             return Address(link.own_address[0], self._listening.port)
         return self._listening
 
-    def tell_exit(self, name: str, epoch: int, status: int) -> None:
+    def tell_exit(self, life: Life, status: int) -> None:
         """An actor is gone of its own accord. An unreachable registry learns it when it is back."""
+        self._exits[life] = status
         if self._calls is not None:
+            gevent.spawn(self._tell_exit, self._calls, life, status)
+
+    def _tell_exit(self, calls: Calls, life: Life, status: int) -> None:
+        with contextlib.suppress(StractoryError, OSError):  # over the next link it is told anew
+            calls.call("exited", life.name, life.epoch, status)
+            self._exits.pop(life, None)
+
+    def keep_state(self, life: Life, state: bytes) -> bool:
+        """Have the registry keep the state of an actor; whether it does, when that is durable.
+
+        It does not when the name has another life. While it is away that is waited for. Raises StoreError.
+        """
+        while True:
+            if self._calls is None or self._calls.stream.closed:
+                self._linked.clear()
+                self._linked.wait()
+                continue
+            # A number for each attempt: of one whose answer was lost it is not known whether it came.
+            stamp = life.name, life.epoch, next(self._sequence)
             try:
-                self._calls.post("exited", (name, epoch, status), {})
-            except OSError as error:
-                log.debug("the registry cannot be told that %r exited: %s", name, error)
+                kept: bool = self._calls.call("snapshot", *stamp, state)
+            except OSError as error:  # of our tree what is wrong with the link, and CallTimeout
+                log.warning("the state of %r is not kept yet: %s", life.name, error)
+                gevent.sleep(RETRY[0])
+            else:
+                return kept
+
+    def tell_problem(self, life: Life, problem: str) -> None:
+        """Why the state of an actor cannot be kept; "" when it can. A new registry is told anew."""
+        if self._calls is not None:
+            with contextlib.suppress(StractoryError, OSError):
+                self._calls.post("problem", (life.name, life.epoch, problem), {})
+
+    def tell_room(self) -> None:
+        """Tell whether there is room for more actors, without waiting for the next heartbeat."""
+        if self._calls is not None:
+            with contextlib.suppress(OSError):
+                self._calls.post("beat", (self._is_full(),), {})
+
+    def _is_full(self) -> bool:
+        return self._host.full or descriptors.scarce
 
     def announce_leave(self) -> None:
         """Tell that this worker is about to end, so that it gets no new actors."""

@@ -12,10 +12,18 @@ import gevent
 from gevent import subprocess
 from gevent.event import Event
 
+from stractory.net.process import in_words, pass_on
+
 log = logging.getLogger(__name__)
+
+CHUNK = 64 * 1024
+"""Bytes of their output that are read at a time."""
 
 CLOSE_LIMIT = 15.0
 """Seconds that workers have to end in order."""
+
+GATHERING = 0.005
+"""Seconds in which more of their output gathers: line by line takes more than twice as long."""
 
 DRAIN_LIMIT = 1.0
 """Seconds until nothing more is expected of a dead worker's output, which its children may hold open."""
@@ -50,8 +58,7 @@ class Member:
             if not self.ready.is_set():
                 self.failed.set()
                 return
-            log.warning("%s ended with status %s; starting it again in %g s",
-                        self, status, self._respawn_delay)  # fmt: skip
+            log.warning("%s %s; starting it again in %g s", self, in_words(status), self._respawn_delay)
             gevent.sleep(self._respawn_delay)
 
     def _run_once(self) -> int:
@@ -79,13 +86,30 @@ class Member:
         gevent.killall(self._forwarding, block=False)
 
     def _forward(self, source: Any, target: Any) -> None:
+        rest = bytearray()
         with source:
-            for line in source:
-                text = line.decode(errors="backslashreplace").rstrip("\n")
-                _say(f"[{self._number}] {text}", target)
-                if target is sys.stdout and text.startswith(READY):
-                    self._address = text.removeprefix(READY)
-                    self.ready.set()
+            while data := source.read1(CHUNK):
+                rest += data
+                if b"\n" in data:
+                    *lines, rest = rest.split(b"\n")
+                    self._pass_on(lines, target)
+                if len(data) < CHUNK // 2:
+                    gevent.sleep(GATHERING)
+        if rest:
+            self._pass_on([rest], target)
+
+    def _pass_on(self, lines: list[bytearray], target: Any) -> None:
+        texts = [line.decode(errors="backslashreplace") for line in lines]
+        _say("\n".join(f"[{self._number}] {text}" for text in texts), target)
+        for text in texts:
+            if target is sys.stdout and text.startswith(READY):
+                self._address = text.removeprefix(READY)
+                self.ready.set()
+
+    def pass_on(self, number: int) -> None:
+        """Give it the signal."""
+        if self._process is not None and self._process.poll() is None:
+            pass_on(self._process.pid, number)
 
     def close(self) -> None:
         """End it in order, or by force when it takes too long."""
@@ -125,6 +149,11 @@ class Pool:
             if told.is_set():
                 return False
         return True
+
+    def pass_on(self, number: int) -> None:
+        """Give the signal to all that handle it by now."""
+        for member in self._members:
+            member.pass_on(number)
 
     def close(self) -> None:
         """End all members at once."""

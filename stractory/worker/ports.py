@@ -6,17 +6,20 @@ and for the dial header, so that a client notices when the port belongs to anoth
 
 from __future__ import annotations
 
+import errno
 import logging
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gevent
 from gevent.socket import socket
 
 from stractory.actors.kinds import Closable, HasPort
-from stractory.errors import ActorNotPublic, ProtocolError, StaleLocation
+from stractory.errors import ActorNotPublic, PortUnavailable, ProtocolError, StaleLocation
 from stractory.net.address import Address
-from stractory.net.handshake import TIME_LIMIT, prove_to_client
+from stractory.net.descriptors import descriptors, is_lack
+from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
 from stractory.net.headers import receive_header
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.listener import Ports
@@ -26,17 +29,20 @@ from stractory.worker.actor import Actor
 
 log = logging.getLogger(__name__)
 
-PUBLIC_CHOICES = ("no", "loopback", "yes")
-
 
 class ActorPorts:
-    """Opens and remembers them. ``allow_public``: one of PUBLIC_CHOICES."""
+    """Opens and remembers them.
 
-    def __init__(self, ports: Ports, keys: KeyRing, allow_public: str) -> None:
+    ``allow_public``: "no", "loopback" or "yes". ``limit``: seconds that who connects has for the proof.
+    """
+
+    def __init__(self, ports: Ports, keys: KeyRing, allow_public: str, limit: float = TIME_LIMIT) -> None:
         self._ports = ports
         self._keys = keys
         self._allow_public = allow_public
+        self._limit = limit
         self._listeners: dict[Actor, Closable] = {}
+        self._proved: WeakKeyDictionary[SocketStream, Identity] = WeakKeyDictionary()
 
     def check_public(self, name: str) -> None:
         """Raises ActorNotPublic when this worker's settings allow no port without proof."""
@@ -56,10 +62,13 @@ class ActorPorts:
         listener = self._listeners.get(actor)
         if listener is None:
             name = actor.life.name
+            if descriptors.scarce:
+                raise _lack(name)
             if not isinstance(server, HasPort):
                 listener = self._ports.listen(partial(self._serve, actor), name=f"actor {name!r}")
-            elif actor.life.public:
-                listener = server.open_port(self._ports, name, actor.life.epoch)
+            elif actor.life.terms.public:
+                with actor.marked():
+                    listener = _open_port(server, self._ports, actor)
             else:
                 raise ActorNotPublic(
                     f"{name!r} is not public, and the own port of this kind of actor cannot ask for a key: "
@@ -67,9 +76,16 @@ class ActorPorts:
                 )
             self._listeners[actor] = listener
             actor.on_end = lambda: self._close(actor)
-            if actor.life.public:
+            if actor.life.terms.public:
                 log.info("actor %r is public at %s", actor.life.name, listener.address)
         return listener.address
+
+    def end_revoked(self) -> None:
+        """End the connections of those whose name the keys revoke by now."""
+        for stream, identity in list(self._proved.items()):
+            if identity.name in self._keys.revoked and not stream.closed:
+                log.warning("%s %s is revoked: its connection ends", *identity)
+                stream.abort()
 
     def _close(self, actor: Actor) -> None:
         self._listeners.pop(actor).close()
@@ -77,7 +93,7 @@ class ActorPorts:
     def _serve(self, actor: Actor, sock: socket, peer: Any) -> None:
         stream = SocketStream.over(sock)
         try:
-            if not actor.life.public:
+            if not actor.life.terms.public:
                 self._receive_proof(actor, stream)
         except BaseException:
             stream.close()  # in order: a reset would destroy the refusal on its way
@@ -89,11 +105,27 @@ class ActorPorts:
             raise
 
     def _receive_proof(self, actor: Actor, stream: SocketStream) -> None:
-        prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT))
-        with gevent.Timeout(TIME_LIMIT, ProtocolError("no dial header came in time")):
+        identity = prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT), self._limit)
+        self._proved[stream] = identity
+        with gevent.Timeout(self._limit, ProtocolError("no dial header came in time")):
             wanted = receive_header(stream, decode_dial, ProtocolError("it ended before its dial header"))
         if actor.ended or wanted != Dial("actor", actor.life.name, actor.life.epoch):
             error = StaleLocation(f"{wanted.name!r} is not at this port any more")
             stream.sendall(encode_refusal(error))
             raise error
         stream.sendall(ACCEPTED)
+
+
+def _open_port(server: HasPort, ports: Ports, actor: Actor) -> Closable:
+    try:
+        return server.open_port(ports, actor.life.name, actor.life.epoch)
+    except Exception as error:  # ZeroMQ's errors have no root in the standard library
+        if is_lack(error):
+            raise _lack(actor.life.name) from None
+        raise
+
+
+def _lack(name: str) -> PortUnavailable:
+    error = PortUnavailable(f"no descriptors are left here for a port of {name!r}; raise ulimit -n")
+    error.errno = errno.EMFILE
+    return error

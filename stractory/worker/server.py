@@ -10,21 +10,26 @@ import gevent
 from gevent.socket import socket
 
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
-from stractory.errors import ActorNotPublic, StractoryError, UnknownMethod
+from stractory.errors import ActorNotPublic, LinkClosed, StractoryError, UnknownMethod, WorkerFull
 from stractory.net.address import Address
 from stractory.net.calls import Calls
-from stractory.net.handshake import prove_to_client
+from stractory.net.descriptors import is_lack
+from stractory.net.handshake import TIME_LIMIT, prove_to_client
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports
+from stractory.net.proved import ProvedLinks
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life
 from stractory.wire.shipping import runtime
+from stractory.worker.actor import Keep
 from stractory.worker.host import Host
+from stractory.worker.isolation import Children
 from stractory.worker.membership import Membership
 from stractory.worker.ports import ActorPorts
+from stractory.worker.voucher import Note, Voucher
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +39,18 @@ ACTORS_LIMIT = 10.5
 LINKS_LIMIT = 0.5
 """Seconds that clients then have to read what was sent. With the goodbye it is less than a pool waits."""
 
+SILENCE = 600.0
+"""Seconds that clients of a process that may block have for the proof: meanwhile it may."""
+
 Methods = dict[str, Callable[..., Any]]
 
 
 class WorkerServer:
-    """Runs actors for a registry.
+    """Runs actors for a registry, ``max_actors`` at most; 0 is any number.
 
     ``eager_ports``: every actor gets a port of its own at once. ``make_client`` makes the clients that actors
-    reach others by, for each a new one.
+    reach others by, for each a new one. ``children``: the processes that it starts for isolated actors.
+    ``voucher``: what it shares with its parent, if it is such a process.
     """
 
     def __init__(
@@ -54,19 +63,41 @@ class WorkerServer:
         eager_ports: bool = False,
         port_range: range | None = None,
         allow_public: str = "loopback",
+        max_actors: int = 0,
         insecure_plaintext: bool = False,
+        children: Children | None = None,
+        voucher: Voucher | None = None,
     ) -> None:
         self._keys = keys
         self._eager_ports = eager_ports
-        self._links: set[Link] = set()
-        self._host = Host(make_client, lambda *exit: self.membership.tell_exit(*exit))
-        self._ports = ActorPorts(Ports(listen.host, port_range, insecure_plaintext), keys, allow_public)
-        self._listener = Listener(listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext)
+        self._links = ProvedLinks(keys)
+        self._children = children or Children()
+        self._voucher = voucher
+        self._proof_limit = TIME_LIMIT if voucher is None else SILENCE
+        self._host = Host(
+            make_client,
+            exited=self._exited,
+            keep=Keep(
+                lambda *state: self.membership.keep_state(*state),
+                lambda *problem: self.membership.tell_problem(*problem),
+            ),
+            most=max_actors,
+        )
+        ports = Ports(listen.host, port_range, insecure_plaintext)
+        self._ports = ActorPorts(ports, keys, allow_public, self._proof_limit)
+        if voucher is None:
+            self._listener = Listener(
+                listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext
+            )
+        else:
+            self._listener = ports.listen(self._handle, name="worker")
         self._for_clients: Methods = {"describe": self._describe, "endpoint": self._endpoint}
         self._for_registry: Methods = {
             "define": self._host.define,
             "create": self._create,
-            "destroy": self._host.destroy,
+            "destroy": self._destroy,
+            "isolate": self._children.start,
+            "end_child": self._children.end,
         }
         self.membership = Membership(
             registry,
@@ -75,7 +106,11 @@ class WorkerServer:
             runtime=runtime(PYTHON_TAG, DILL_VERSION),
             host=self._host,
             serve=self._serve_registry,
+            children=self._children,
+            voucher=voucher,
         )
+        if voucher is not None:
+            self.membership.suspending = self._cut_links
 
     @property
     def address(self) -> Address:
@@ -88,22 +123,36 @@ class WorkerServer:
         Names are free when the registry hears of it, so their actors have to be gone by then. New actors are
         to go elsewhere from the start.
         """
+        self._forget_note()
         self.membership.announce_leave()
         self._listener.close()
+        ending = self._children.close()
         self._host.close(ACTORS_LIMIT)
+        gevent.joinall(ending)
         self.membership.leave()
-        gevent.joinall([gevent.spawn(link.close) for link in list(self._links)], timeout=LINKS_LIMIT)
+        gevent.joinall([gevent.spawn(link.close) for link in self._links], timeout=LINKS_LIMIT)
+
+    def end_revoked(self) -> None:
+        """End the connections of those whose name the keys revoke by now, on own ports too."""
+        self._links.end_revoked()
+        self._ports.end_revoked()
+
+    def _cut_links(self) -> None:
+        """What a method has to say that blocked for too long is for nobody: there may be another copy."""
+        for link in self._links:
+            link.writer.cut(LinkClosed("this worker is cut off from its registry"))
 
     # ---- streams ---------------------------------------------------------------------------------------
 
     def _handle(self, sock: socket, peer: Any) -> None:
-        identity = prove_to_client(sock, "worker", self._keys, (OPERATOR, CLIENT))
+        identity = prove_to_client(sock, "worker", self._keys, (OPERATOR, CLIENT), self._proof_limit)
         where = Address(peer[0], peer[1])
         link = Link(
             sock, dialled=False, peer=f"{identity.role} {identity.name} at {where}", serve=self._serve
         )
-        self._links.add(link)
-        link.call_at_end(lambda reason: self._links.discard(link))
+        if self._voucher is not None:
+            link.writer.guard = self.membership.look
+        self._links.add(link, identity)
         link.run()
 
     def _serve(self, link: Link, stream: Stream, dial: Dial) -> None:
@@ -115,6 +164,7 @@ class WorkerServer:
             if dial.service != "actor":
                 raise UnknownMethod(f"a worker has no service {dial.service!r}")
             actor = self._host.find(dial.name, dial.epoch)
+            actor.check_running()
         except StractoryError as error:
             link.refuse_stream(stream, error)
             return
@@ -127,19 +177,42 @@ class WorkerServer:
 
     # ---- what may be asked -----------------------------------------------------------------------------
 
-    def _create(self, life: list[Any], digest: bytes, options: dict[str, Any]) -> None:
+    def _create(
+        self, life: list[Any], digest: bytes, options: dict[str, Any], state: bytes | None = None
+    ) -> None:
         told = Life.from_wire(life)
-        if told.public:
+        if told.terms.public:
             self._ports.check_public(told.name)
-        actor = self._host.create(told, digest, options)
-        if told.public or self._eager_ports:
+        try:
+            actor = self._host.create(told, digest, options, state)
+        except WorkerFull:
+            self.membership.tell_room()
+            raise
+        if told.terms.public or self._eager_ports:
             try:
                 self._ports.open(actor)
             except ActorNotPublic:
                 pass  # of its kind only public ones have a port; so eager-ports does not mean it
-            except StractoryError:
+            except StractoryError as error:
                 self._host.destroy(told.name, told.epoch)
+                if is_lack(error):
+                    self.membership.tell_room()
+                    raise WorkerFull(str(error)) from None
                 raise
+        if self._voucher is not None:
+            self._voucher.write_note(Note(self.membership.advertised, told))
+
+    def _destroy(self, name: str, epoch: int) -> None:
+        self._forget_note()
+        self._host.destroy(name, epoch)
+
+    def _exited(self, life: Life, status: int) -> None:
+        self._forget_note()
+        self.membership.tell_exit(life, status)
+
+    def _forget_note(self) -> None:
+        if self._voucher is not None:
+            self._voucher.clear_note()
 
     def _describe(self, name: str, epoch: int) -> dict[str, Any]:
         """What a client's wrapper gets: the options, and the wrapper itself where there is one."""

@@ -17,9 +17,8 @@ import zmq
 from gevent.event import AsyncResult, Event
 
 from stractory.actors import zerorpc_port, zerorpc_session
-from stractory.actors.rpc import RpcClient
+from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import CallbackGone, LinkClosed, StaleLocation, UnknownMethod, WorkerUnavailable
-from stractory.net.calls import Calls
 from stractory.net.serving import Serving
 from tests.support.green import green_until
 
@@ -36,6 +35,7 @@ class Room:
     def __init__(self) -> None:
         self.people: dict[str, Any] = {}
         self.counted = 0
+        self.waiting, self.gate = Event(), Event()
         self.error: BaseException = KeyError("lost")
 
     def add(self, first: int, second: int = 1) -> int:
@@ -52,7 +52,8 @@ class Room:
         raise KeyError("lost")
 
     def wait(self) -> None:
-        Event().wait()
+        self.waiting.set()
+        self.gate.wait()
 
     def naturals(self) -> Iterator[int]:
         for self.counted in range(1, MOST + 1):
@@ -84,10 +85,20 @@ def room() -> Room:
     return Room()
 
 
+class Owner:
+    name = "room"
+    suspended = False
+
+
 @pytest.fixture
-def port(room: Room) -> Iterator[zerorpc_port.Port]:
+def owner() -> Any:
+    return Owner()
+
+
+@pytest.fixture
+def port(room: Room, owner: Any) -> Iterator[zerorpc_port.Port]:
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)
-    port = zerorpc_port.Port("room", 7, room.methods(), Serving(room.methods(), functions=True))
+    port = zerorpc_port.Port(owner, 7, room.methods(), Serving(room.methods(), functions=True))
     port.bind("tcp://127.0.0.1:0")
     running = gevent.spawn(port.run)
     yield port
@@ -130,7 +141,26 @@ def test_what_the_zerorpc_command_asks(stock: zerorpc.Client) -> None:
 
 def open_session(endpoint: str) -> RpcClient:
     carrier = zerorpc_session.dial(endpoint, "actor 'room'", "room", 7)
-    return RpcClient(Calls(carrier, Serving(functions=True)))
+    return RpcClient(Connection(carrier, Serving(functions=True)))
+
+
+def test_while_its_owner_is_suspended_it_serves_nobody(
+    endpoint: str, room: Room, stock: zerorpc.Client, owner: Any
+) -> None:
+    items = stock.naturals()
+    assert next(items) == 1
+    under_way = gevent.spawn(stock.wait)
+    green_until(lambda: room.waiting.is_set())
+    owner.suspended = True
+    room.gate.set()
+    for call in (under_way.get, lambda: stock.add(1, 2), lambda: list(items)):
+        with pytest.raises(zerorpc.RemoteError) as caught:
+            call()
+        assert caught.value.name == "StaleLocation"
+    with pytest.raises(StaleLocation, match="may live elsewhere"):
+        open_session(endpoint)
+    owner.suspended = False
+    assert stock.add(1, 2) == 3
 
 
 def test_callbacks_over_zerorpc(endpoint: str, room: Room) -> None:

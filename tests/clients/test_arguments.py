@@ -183,3 +183,36 @@ def test_wrong_addresses():
 
 def test_dir_lists_the_public_names():
     assert dir(stractory) == sorted(stractory.__all__)
+
+
+@pytest.mark.parametrize("wrong", ["sometimes", None, True, 1])
+def test_no_such_restart(strac, wrong):
+    with pytest.raises(ValueError, match="restart is 'never', 'on-failure' or 'always'"):
+        strac.create("name", echo, restart=wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [("sometimes", ValueError), (0, ValueError), (-1.5, ValueError), (float("nan"), ValueError),
+     (float("inf"), ValueError), (True, TypeError), (None, TypeError), (b"none", TypeError)],
+)  # fmt: skip
+def test_no_such_snapshot(strac, wrong, error):
+    with pytest.raises(error, match="snapshot"):
+        strac.create("name", echo, restart="always", snapshot=wrong)
+
+
+@pytest.mark.parametrize("snapshot", ["each call", 5])
+def test_snapshots_are_for_what_comes_back(strac, snapshot):
+    with pytest.raises(ValueError, match="give restart='on-failure' or 'always' too"):
+        strac.create("name", echo, snapshot=snapshot)
+
+
+def test_only_calls_can_be_repeated():
+    with pytest.raises(TypeError, match="no calls that could be repeated"):
+        stractory.idempotent(print)
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "yes"])
+def test_isolate_is_a_bool(strac, wrong):
+    with pytest.raises(TypeError, match="isolate is True or False"):
+        strac.create("name", echo, isolate=wrong)

@@ -238,6 +238,8 @@ def test_a_decorator_listens_on_the_loop(cluster, name):
         emitter.emit("say", 1)
         assert heard.get(timeout=20) == (1, "stractory client")
         emitter.off("said", listen)
+        with pytest.raises(TypeError, match="without background=True"):
+            stractory.emit([emitter], "say", 2)
 
 
 class Notes:

@@ -11,7 +11,6 @@ import gevent
 import pytest
 
 import stractory
-from stractory.clients import client as client_module
 from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import Cluster
 
@@ -57,13 +56,12 @@ USES = {
     "connect directly": lambda strac, name: strac.connect(name, direct=True, timeout=SOON),
     "get": lambda strac, name: strac.get(name, timeout=SOON),
     "wait": lambda strac, name: strac.wait(name, SOON),
-    "endpoint": lambda strac, name: strac.endpoint(name),
+    "endpoint": lambda strac, name: strac.endpoint(name, timeout=SOON),
 }
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new link", "old link"])
-def test_a_frozen_worker(strac, name, monkeypatch, known):
-    monkeypatch.setattr(client_module, "DEFAULT_TIMEOUT", SOON)
+def test_a_frozen_worker(strac, name, known):
     strac.create(name, echo, timeout=20)
     if known:
         strac.connect(name, timeout=20).close()
@@ -117,12 +115,14 @@ def test_a_registry_that_is_frozen_from_the_beginning(own, name):
 def test_a_registry_that_freezes(own, strac, name):
     assert strac.list(name) == []
     with frozen(own.registry.pid):
-        for method, use in {
-            "create": lambda: strac.create(name, echo, timeout=SOON),
-            "destroy": lambda: strac.destroy(name, timeout=SOON),
-            "wait": lambda: strac.wait(name, SOON),
+        for call, use in {
+            f"create({name!r})": lambda: strac.create(name, echo, timeout=SOON),
+            f"destroy({name!r})": lambda: strac.destroy(name, timeout=SOON),
+            f"wait({name!r})": lambda: strac.wait(name, SOON),
+            "list()": lambda: strac.list(timeout=SOON),
+            "workers()": lambda: strac.workers(timeout=SOON),
         }.items():
-            text = re.escape(f"{method}({name!r}) was not done in 0.3 s")
+            text = re.escape(f"{call} was not done in 0.3 s")
             with pytest.raises(stractory.CallTimeout, match=f"^{text}$"):
                 use()
 

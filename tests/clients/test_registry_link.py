@@ -16,6 +16,8 @@ from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.serving import Serving
 
+ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never"]
+
 
 class Script:
     """A registry whose ``list``, ``create`` and ``wait`` do what a test wants with link and stream."""
@@ -82,6 +84,7 @@ def test_wait_outlives_any_number_of_breaks(play, monkeypatch):
     def breaks(script, link, stream):
         if script.calls < 5:
             link.close(linger=0)
+        return ROW
 
     script, strac = play(breaks)
     with strac, pytest.raises(stractory.ActorNotFound):  # the look-up that follows
@@ -105,7 +108,7 @@ def test_a_definition_is_sent_once_and_again_when_it_was_forgotten(play):
     def forgets(script, link, stream):
         if script.calls == 2:
             raise stractory.UnknownDefinition("forgotten")
-        return ["name", "stream", "worker", 1, "running", 1.0, False, False]
+        return ROW
 
     script, strac = play(forgets)
     actor = stractory.stream("module:init")
@@ -139,16 +142,15 @@ def test_a_registry_that_takes_links_and_no_streams(play, monkeypatch):
         strac.wait("name")
 
 
-def test_a_registry_that_does_not_come_back(play, monkeypatch):
+def test_a_registry_that_does_not_come_back(play):
     script, strac = play(lambda script, link, stream: [])
     with strac:
         assert strac.list() == []
         script.listener.close()
         script.links[0].close(linger=0)
-        monkeypatch.setattr("stractory.clients.client.DEFAULT_TIMEOUT", 0.3)
         late = rf"{script.listener.address} did not come back in 0\.3 s: nobody answers at .*refused"
         with pytest.raises(stractory.RegistryUnavailable, match=late):
-            strac.list()
+            strac.list(timeout=0.3)
 
 
 def test_a_registry_that_breaks_the_wire_format(play):

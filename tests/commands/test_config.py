@@ -38,6 +38,11 @@ def pool_parser() -> Parser:
     parser.setting("actor-ports", type=choice("on-demand", "eager"), default="on-demand", help="when to open")
     parser.setting("actor-port-range", type=port_range, help="where they are taken from")
     parser.setting("allow-public-actors", type=choice("no", "loopback", "yes"), default="no", help="for all")
+    parser.setting("max-actors", type=count, default="0", help="of each")
+    parser.setting("block-report", type=seconds, default="0.5", help="before it is logged")
+    parser.setting("block-interrupt", type=seconds, default="5", help="before its actor is stopped")
+    parser.setting("block-exit", type=seconds, default="8", help="before the worker is ended")
+    parser.setting("isolated-limit", type=count, default="16", help="most actors with a process of their own")
     parser.setting("key-file", type=path, help="the cluster's key")
     parser.setting("insecure-plaintext", type=yes_no, default="no", help="no TLS, 100% plain")
     parser.setting("log-level", default="info", help="how much to log")
@@ -347,7 +352,7 @@ def test_print_config(ini: Callable[[str], str], capsys: pytest.CaptureFixture[s
     ]
     assert "key-file             (none)         default" in lines
     assert "insecure-plaintext   yes            command line" in lines
-    assert len(lines) == 11
+    assert len(lines) == 16
 
 
 def test_print_config_tells_of_mistakes(mistake: Callable[..., str]) -> None:

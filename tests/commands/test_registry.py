@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stractory.commands.registry import make_parser
+from stractory.commands.registry import data_directory, make_parser
 
 
 def test_a_lease_that_is_too_short_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,3 +30,27 @@ def test_the_key_file_that_will_be_used_is_shown(
         make_parser().parse(["--print-config"], {})
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("key-file")]
     assert line.split() == ["key-file", str(tmp_path / ".config/stractory/cluster.key"), "default"]
+
+
+def test_where_data_will_go_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with pytest.raises(SystemExit):
+        make_parser().parse(["--print-config"], {})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("data-dir")]
+    assert line.split() == ["data-dir", str(tmp_path / "stractory/registry-PORT"), "default"]
+
+
+def test_where_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def directory(*arguments: str) -> Path | None:
+        return data_directory(make_parser().parse([*arguments], {}))
+
+    assert directory() == tmp_path / "stractory/registry-9000"
+    assert directory("--listen=9100") == tmp_path / "stractory/registry-9100"
+    assert directory("--listen=0") is None
+    assert directory("--data-dir=none") is None
+    assert directory("--listen=0", "--data-dir=data") == Path("data")
+    assert directory("--data-dir=./none") == Path("none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import zlib
@@ -252,3 +253,21 @@ def test_input_that_is_no_text(cluster: Cluster, example: str) -> None:
     assert program.leave() == 0
     with program.stdout as said:
         assert b"Traceback" not in said.read()
+
+
+# ---- watching --------------------------------------------------------------------------------------------
+
+
+def test_who_comes_and_goes(start, strac, name):
+    def echo(options):
+        return lambda stream, address: None
+
+    first = strac.create(f"{name}.1", echo)
+    watching = start("watching", f"{name}.?")
+    assert watching.line() == f"{name}.1 present on {first.worker}"
+    second = strac.create(f"{name}.2", echo)
+    assert watching.line() == f"{name}.2 born on {second.worker}"
+    strac.destroy(f"{name}.1")
+    assert watching.line() == f"{name}.1 died (destroyed)"
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.line() == "" and watching.process.wait() == 0

@@ -58,12 +58,19 @@ def test_transformer(cluster: Cluster) -> None:
         assert said == "beep -> BOOP\na queue -> A QOO\ntry -> TRY"
 
 
+def test_counter(cluster: Cluster) -> None:
+    assert run(cluster, ROOT / "examples" / "counter.py") == "1"
+    said = run(cluster, ROOT / "examples" / "counter.py", "--crash")
+    assert said == "2\nits worker was killed\n3"
+
+
 @pytest.mark.parametrize("key", ["", "a key"])
 @pytest.mark.parametrize(
     "example",
     [
         "echo",
         "line_counter",
+        "counter",
         "web_page",
         "chatroom listen room",
         "chatroom talk room Alex",

@@ -82,7 +82,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """One that names no registry and no Python, with a key of the test's own."""
     plain = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
     plain.pop("VIRTUAL_ENV", None)
-    return {**plain, "STRACTORY_KEY_FILE": str(tmp_path / "cluster.key")}
+    own = {"STRACTORY_KEY_FILE": tmp_path / "cluster.key", "XDG_STATE_HOME": tmp_path}
+    return {**plain, **{name: str(path) for name, path in own.items()}}
 
 
 def test_supervisor_runs_the_whole(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ import gevent
 import pytest
 
 import stractory
+from stractory.net import keys
 from tests.factory.test_factory import Leaver, exchange, gated_leaver
 from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import POOL_READY, Cluster, alive, until
@@ -163,16 +164,55 @@ def test_killed_pool_can_be_started_again(cluster, strac):
 def test_port_in_use(program):
     with Cluster(workers=0) as cluster, socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
-        registry = [] if program == "stractory" else [f"--registry={cluster.address}"]
+        own = "--data-dir=none" if program == "stractory" else f"--registry={cluster.address}"
         errors = cluster.folder / f"{program}.err"
         said_before = len(errors.read_text()) if errors.exists() else 0
-        daemon = cluster.daemon(program, f"--listen={where}", *registry)
+        daemon = cluster.daemon(program, f"--listen={where}", own)
         assert daemon.join() == 1
         said = errors.read_text()[said_before:]
         assert "Traceback" not in said
         (line,) = said.splitlines()
         prefix = r"\[1\] stractory-worker" if program == "stractory-workers" else program
         assert re.match(f"{prefix}: .*{re.escape(where)}", line)
+
+
+def test_a_second_registry_with_the_same_data_is_told():
+    with Cluster(workers=0) as cluster:
+        said_before = len(cluster.errors())
+        assert cluster.daemon("stractory", "--listen=0").join() == 1
+        (line,) = cluster.errors()[said_before:].splitlines()
+        pid = cluster.registry.pid
+        assert line.endswith(
+            f"in use by the registry with pid {pid}: stop that, or give this one another directory"
+        )
+
+
+def test_a_registry_follows_a_change_of_keys(tmp_path):
+    with Cluster(workers=1) as cluster:
+        with cluster.client() as strac:
+            before = strac.create("a", echo)
+        cluster.kill_registry()
+        new = tmp_path / "new.key"
+        keys.write_new(new)
+        cluster.key_file.write_text(new.read_text() + cluster.key_file.read_text())
+        cluster.restart_registry()
+        with cluster.client() as strac:
+            until(lambda: strac.list() == [before])
+            strac.create("b", echo)
+        cluster.kill_registry()
+        cluster.key_file.write_text(new.read_text())
+        cluster.restart_registry()  # it starts, though its store was made with the old key
+
+
+def test_a_registry_with_another_key_does_not_start(tmp_path):
+    with Cluster(workers=0) as cluster:
+        cluster.kill_registry()
+        said_before = len(cluster.errors())
+        daemon = cluster.daemon("stractory", "--listen=0", f"--key-file={tmp_path / 'other.key'}")
+        assert daemon.join() == 1
+        said = cluster.errors()[said_before:].splitlines()
+        assert "was made with another cluster key: start the registry with that, or use another" in said[-1]
+        assert not any("Traceback" in line for line in said)
 
 
 def test_worker_with_another_key_is_told(tmp_path):
@@ -190,6 +230,7 @@ def test_worker_with_another_key_is_told(tmp_path):
 
 
 def test_wait_outlives_the_registry(cluster, strac):
+    strac.list()  # it has heard of this registry, and so waits for it to come back
     waiting = gevent.spawn(strac.wait, "late", 20)
     with cluster.client() as other:
         other.list()

@@ -232,7 +232,7 @@ def test_a_hundred_thousand_callbacks_and_then_none(strac, name):
         client.list()
     client.leave("Alex")
     client.leave("Bob")
-    references = client._calls.references
+    references = client._connection.calls.references
     until(lambda: client.list() == [] and not references.given)
     assert client.held() == 0
 

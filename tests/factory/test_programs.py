@@ -59,6 +59,7 @@ INTERRUPTED = """
     import gevent
     import stractory
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have background jobs ignore it
     with stractory.client(sys.argv[1]) as strac:
         try:
             strac.list()

@@ -16,7 +16,7 @@ class Told:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self.allowance = Allowance(self.consumed)
+        self.allowance = Allowance(self)
 
     def consumed(self, size: int) -> None:
         self.bytes += size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from socket import SHUT_WR
 from typing import Any
 
 import gevent
@@ -12,13 +13,20 @@ from gevent.event import AsyncResult, Event
 from gevent.lock import BoundedSemaphore
 from msgpack import ExtType, Timestamp
 
-from stractory.errors import CallbackGone, CallTimeout, ProtocolError, RemoteError, UnknownMethod
+from stractory.errors import (
+    CallbackGone,
+    CallTimeout,
+    LinkClosed,
+    ProtocolError,
+    RemoteError,
+    UnknownMethod,
+)
 from stractory.net.answers import Items
 from stractory.net.callbacks import Callback
 from stractory.net.calls import Calls
 from stractory.net.serving import Serving
 from stractory.wire.codec import encode, pack
-from stractory.wire.messages import Call, Release
+from stractory.wire.messages import Call, Item, Release
 from tests.net.test_link import Pair
 from tests.support.green import green_until
 
@@ -418,6 +426,14 @@ def test_items(ends: Ends) -> None:
     assert not ends.near._waiting and not ends.far._serve()._sources
 
 
+def test_more_items_than_were_asked_for_end_the_stream(ends: Ends) -> None:
+    items = ends.call("slow_count")
+    for _ in range(1000):
+        ends.far.stream.queue(encode(Item(1, None)))
+    with pytest.raises(ProtocolError, match="more items"):
+        list(items)
+
+
 def test_items_of_which_no_more_are_wanted(ends: Ends) -> None:
     for number in ends.call("count", 10**9):
         if number == 3:
@@ -462,6 +478,19 @@ def test_errors_of_one_way_calls_go_to_the_owner_of_the_function(ends: Ends) -> 
     ends.call("echo")
     ends.call("echo")
     assert [type(error) for error in ends.failures] == [KeyError]
+
+
+def test_who_calls_again_as_soon_as_the_connection_ends(ends: Ends) -> None:
+    def insist() -> None:
+        with pytest.raises(LinkClosed, match="ended"):
+            ends.call("wait", 1)
+        with pytest.raises(LinkClosed, match="closed"):
+            ends.call("wait", 2)
+
+    insisting = gevent.spawn(insist)
+    assert green_until(lambda: ends.room.seen) == [1]
+    ends.far.stream.shutdown(SHUT_WR)
+    insisting.get(timeout=5)
 
 
 def test_when_the_connection_ends(pair: Pair, ends: Ends) -> None:

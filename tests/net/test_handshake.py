@@ -65,6 +65,37 @@ def test_a_wrong_key_is_refused(ring: keys.KeyRing, tmp_path: Path) -> None:
         assert "STRACTORY_KEY_FILE" in str(mine)
 
 
+def test_a_revoked_name_is_refused_as_an_unknown_key(ring: keys.KeyRing) -> None:
+    key = ring.keys[0].derive(keys.CLIENT, "mallory")
+    ring.revoked = frozenset({"mallory"})
+    theirs, mine = meet(
+        lambda sock: handshake.prove_to_client(sock, "registry", ring, keys.ROLES),
+        lambda sock: handshake.prove_to_server(sock, "registry", key),
+    )
+    assert isinstance(theirs, AuthError) and isinstance(mine, AuthError)
+    assert str(theirs) == "a peer failed the proof of the cluster key"
+    assert "it refuses the key" in str(mine) and "is revoked" not in str(mine)
+
+
+def test_a_name_that_is_revoked_during_the_proof_is_refused(
+    ring: keys.KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ring.keys[0].derive(keys.CLIENT, "mallory")
+    find = ring.find
+
+    def find_then_revoke(*claimed: str) -> keys.Key | None:
+        found = find(*claimed)
+        ring.revoked = frozenset({"mallory"})
+        return found
+
+    monkeypatch.setattr(ring, "find", find_then_revoke)
+    theirs, _ = meet(
+        lambda sock: handshake.prove_to_client(sock, "registry", ring, keys.ROLES),
+        lambda sock: handshake.prove_to_server(sock, "registry", key),
+    )
+    assert isinstance(theirs, AuthError)
+
+
 def test_a_role_that_is_not_wanted_is_refused(ring: keys.KeyRing) -> None:
     theirs, mine = meet(
         lambda sock: handshake.prove_to_client(sock, "worker", ring, (keys.OPERATOR,)),

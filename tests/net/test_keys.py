@@ -120,3 +120,48 @@ def test_a_derived_key_stands_for_its_own_role_only(tmp_path: Path) -> None:
     assert ring.find(alice.id, keys.OPERATOR, "alice") is None
     with pytest.raises(AuthError, match="role client"):
         ring.credential(keys.NODE)
+
+
+def rewrite(path: Path, *lines: str) -> None:
+    path.write_text("".join(lines))
+    path.chmod(0o600)
+
+
+def test_a_revoked_name_has_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.key"
+    master = keys.load(path, create=True).keys[0]
+    alone = master.derive(keys.CLIENT, "mallory")
+    rewrite(path, master.as_line(), alone.as_line(), "stractory-revoked-v1 mallory\n")
+    ring = keys.load(path)
+    assert ring.revoked == {"mallory"}
+    for role in keys.ROLES:
+        assert ring.find(master.id, role, "mallory") is None
+        assert ring.find(master.id, role, "alice") is not None
+    rewrite(path, alone.as_line(), "stractory-revoked-v1 mallory\n")
+    with pytest.raises(AuthError, match=f"the name mallory is revoked in {path}"):
+        keys.load(path).credential(keys.CLIENT)
+
+
+@pytest.mark.parametrize("line", ["stractory-revoked-v1", "stractory-revoked-v1 two words"])
+def test_a_line_that_revokes_has_one_name(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "cluster.key"
+    keys.load(path, create=True)
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(AuthError, match=rf"{path}:2: .*stractory-revoked-v1 NAME"):
+        keys.load(path)
+
+
+def test_a_file_is_read_again_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.key"
+    ring = keys.load(path, create=True)
+    old, new = ring.keys[0], keys.Key.new_master(path)
+    rewrite(path, new.as_line(), old.as_line(), "stractory-revoked-v1 mallory\n")
+    ring.read_again()
+    assert ring.credential(keys.CLIENT).id == new.id and ring.revoked == {"mallory"}
+    assert ring.find(old.id, keys.CLIENT, "alice") and ring.find(new.id, keys.CLIENT, "alice")
+    for broken in ("", new.as_line() + "garbage\n", "stractory-revoked-v1 alice\n"):
+        rewrite(path, broken)
+        with pytest.raises(AuthError):
+            ring.read_again()
+        assert [key.id for key in ring.keys] == [new.id, old.id] and ring.revoked == {"mallory"}

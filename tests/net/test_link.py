@@ -1,8 +1,10 @@
 """Streams and calls over a real link between two ends in this process."""
 
+import errno
 import gc
 import hashlib
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -189,6 +191,28 @@ def test_garbage_ends_the_link_only(pair: Pair) -> None:
     assert pair.far.failure is not None
 
 
+@pytest.mark.parametrize(
+    "end",
+    [b"\xff" * 64, b"\0\0\0\x01\0\0\0\x05\0\0\0\x04\0\x02\xc1\xc1", None],
+    ids=["ones", "no dial header", "closed"],
+)
+def test_a_link_that_is_over_needs_no_collector(pair: Pair, end: bytes | None) -> None:
+    """It has what was read and not used, and the collector does not know how much that is."""
+    gc.disable()
+    try:
+        gone = weakref.ref(pair.far)
+        if end is None:
+            pair.near.close()
+        else:
+            pair.near._socket.sendall(end)
+        gevent.joinall(pair.tasks, timeout=5)
+        pair.tasks.clear()
+        pair.far = pair.near
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_a_stream_that_is_reset_right_after_it_got_room_ends_alone(pair: Pair) -> None:
     """A client that closes what it has only partly read: credit and reset may come in one read."""
     innocent = pair.open()
@@ -262,6 +286,55 @@ def test_an_end_without_a_word_is_a_failure(pair: Pair) -> None:
     assert isinstance(pair.far.failure, LinkClosed)
     pair.far.call_at_end(reasons.append)  # it is over already
     assert reasons == ["the link to near end broke: it ended without a word"] * 2
+
+
+def test_a_link_that_breaks_in_the_middle_of_a_send(pair: Pair) -> None:
+    class Broken:
+        def send(self, *data: Any) -> int:
+            raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+        sendmsg = send
+
+    stream = pair.open()
+    pair.near.writer._socket = Broken()
+    with gevent.Timeout(5), pytest.raises(LinkClosed, match="reset by peer"):
+        stream.sendall(bytes(1_000_000))
+
+
+@pytest.mark.parametrize("end", [Stream.close, Stream.abort, lambda stream: stream.sendall(b"bye")])
+def test_what_is_collected_in_the_middle_of_anything_may_use_its_stream(
+    pair: Pair, end: Callable[[Stream], None]
+) -> None:
+    class Holder:
+        def __init__(self, stream: Stream) -> None:
+            self.itself, self.stream = self, stream
+
+        def __del__(self) -> None:
+            end(self.stream)
+
+    stream = pair.open()
+    stream.settimeout(5)
+    before = gc.get_threshold()
+    gc.disable()
+    try:
+        for allocations in range(12):
+            for send, size in ((stream.queue, 500), (stream.sendall, 70_000)):
+                gc.collect()
+                Holder(pair.open())
+                gevent.idle()  # no flush is due
+                gc.set_threshold(gc.get_count()[0] + allocations + 1)
+                gc.enable()
+                sent = bytes([allocations]) * size
+                send(sent)
+                gc.disable()
+                received = b""
+                while len(received) < size:
+                    received += stream.recv(size)
+                assert received == sent
+    finally:
+        gc.collect()
+        gc.set_threshold(*before)
+        gc.enable()
 
 
 def test_reading_what_was_closed(pair: Pair) -> None:

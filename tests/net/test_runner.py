@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import gevent
 import pytest
 from gevent.event import Event
@@ -43,6 +45,19 @@ def test_pieces_that_do_not_wait_share_a_green_thread() -> None:
     add(runner, -1)
     gevent.idle()
     assert seen[-1] == -1 and len(owner.threads) == 1
+
+
+def test_context_variables_are_not_handed_on() -> None:
+    variable: ContextVar[int] = ContextVar("variable", default=0)
+    seen: list[int] = []
+
+    def work(piece: int) -> None:
+        seen.append(variable.get())
+        variable.set(piece)
+
+    add(Runner(work), 1, 2, 3)
+    gevent.idle()
+    assert seen == [0, 0, 0]
 
 
 def test_in_the_hub_they_are_done_at_once() -> None:

@@ -3,15 +3,19 @@ from random import Random
 import pytest
 
 from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
-from stractory.registry.directory import Directory, check_name
-from stractory.registry.records import State, Worker
-from stractory.wire.life import Life, Phase, Report
+from stractory.net.process import Process
+from stractory.registry.back_off import DELAYS, HEALTHY, delay
+from stractory.registry.directory import Directory
+from stractory.registry.records import Actor, Making, State, Worker
+from stractory.wire.changes import DRAINED
+from stractory.wire.life import Life, Phase, Report, Terms, check_name
+from stractory.wire.shipping import Code, Definition
 
 PYTHON = "cpython-311 dill-0.4"
 
 
 def life(name: str, epoch: int) -> Life:
-    return Life(name, "stream", epoch, 1.0, b"", False, False)
+    return Life(name, "stream", epoch, 1.0, b"", False)
 
 
 class Model:
@@ -26,7 +30,7 @@ class Model:
         worker, self.doomed = self.directory.register(
             id,
             address=f"127.0.0.1:{id[0]}",
-            pid=1,
+            process=Process("machine", 1, 0),
             runtime=runtime,
             reports=[Report(life, phase) for life in lives],
             now=self.now,
@@ -40,7 +44,7 @@ class Model:
 
     def create(self, name: str):
         actor = self.reserve(name)
-        assert self.directory.confirm(actor)
+        assert self.directory.confirm(actor, self.now)
         return actor
 
 
@@ -68,7 +72,7 @@ def test_a_name_is_taken_from_its_reservation_on(model: Model) -> None:
     assert caught.value.details["epoch"] == reserved.epoch
     with pytest.raises(ActorNotFound):
         model.directory.lookup("room")  # not there before its worker has started it
-    assert model.directory.confirm(reserved)
+    assert model.directory.confirm(reserved, model.now)
     assert model.directory.lookup("room") is reserved
 
 
@@ -98,7 +102,7 @@ def test_an_actor_that_is_being_ended_is_not_started_any_more(model: Model) -> N
     model.worker(b"1")
     pending = model.reserve("room")
     assert model.directory.begin_end(pending)
-    assert not model.directory.confirm(pending)
+    assert not model.directory.confirm(pending, model.now)
     assert pending.state is State.ENDING
 
 
@@ -141,9 +145,9 @@ def test_a_lost_worker_keeps_its_names_until_its_lease_ends(model: Model) -> Non
     assert model.directory.expired(model.now + 15.0) == []
     model.directory.beat(model.worker(b"2"), model.now + 15.5)
     assert model.directory.expired(model.now + 15.5) == [worker]
-    assert model.directory.bury(worker, proved=True) == [actor]
+    model.directory.bury(worker, proved=True, now=model.now)
     assert model.directory.find("room") is None
-    assert model.directory.bury(worker, proved=True) == []
+    model.directory.bury(worker, proved=True, now=model.now)
 
 
 def test_a_worker_that_comes_back_has_its_actors_as_before(model: Model) -> None:
@@ -192,15 +196,15 @@ def test_of_two_lives_of_a_name_the_later_stays(model: Model, order: tuple[int, 
 def test_a_buried_workers_pending_actor_cannot_be_confirmed(model: Model) -> None:
     worker = model.worker(b"1")
     pending = model.reserve("room")
-    model.directory.bury(worker, proved=True)
-    assert not model.directory.confirm(pending)
+    model.directory.bury(worker, proved=True, now=model.now)
+    assert not model.directory.confirm(pending, model.now)
 
 
 def test_a_worker_that_was_taken_for_dead_brings_back_what_nobody_took_meanwhile(model: Model) -> None:
     worker = model.worker(b"1")
     kept, taken, ended = model.create("kept"), model.create("taken"), model.create("ended")
     starting = model.reserve("starting")
-    assert set(model.directory.bury(worker, proved=False)) == {kept, taken, ended, starting}
+    model.directory.bury(worker, proved=False, now=model.now)
     model.worker(b"2")
     again = model.create("taken")
     model.directory.ended(model.create("ended"))
@@ -216,7 +220,7 @@ def test_a_worker_that_was_taken_for_dead_brings_back_what_nobody_took_meanwhile
 def test_a_creation_that_fails_does_not_keep_away_what_had_the_name_before(model: Model) -> None:
     worker = model.worker(b"1")
     actor = model.create("room")
-    model.directory.bury(worker, proved=False)
+    model.directory.bury(worker, proved=False, now=model.now)
     model.worker(b"2")
     model.directory.ended(model.reserve("room"))
     model.worker(b"1", actor.life)
@@ -227,7 +231,7 @@ def test_what_was_ending_when_its_worker_was_given_up_does_not_come_back(model: 
     worker = model.worker(b"1")
     actor = model.create("room")
     model.directory.begin_end(actor)
-    assert model.directory.bury(worker, proved=False) == [actor]
+    model.directory.bury(worker, proved=False, now=model.now)
     model.worker(b"1", actor.life)
     assert [doomed.life for doomed in model.doomed] == [actor.life]
     assert model.directory.find("room") is None
@@ -270,10 +274,10 @@ def test_a_worker_that_leaves_is_given_nothing(model: Model) -> None:
 
 def test_what_a_dead_worker_had_is_remembered_for_an_hour(model: Model) -> None:
     worker = model.worker(b"1")
-    model.directory.bury(worker, proved=False)
+    model.directory.bury(worker, proved=False, now=model.now)
     model.directory.expired(model.now + 3599)
     assert model.worker(b"1") is worker
-    model.directory.bury(worker, proved=False)
+    model.directory.bury(worker, proved=False, now=model.now)
     model.directory.expired(model.now + 3601)
     assert model.worker(b"1") is not worker
 
@@ -292,3 +296,147 @@ def test_patterns(model: Model) -> None:
     found = {actor.name for actor in model.directory.actors("room.*")}
     assert found == {"room.1", "room.2"}
     assert len(list(model.directory.actors())) == 4
+
+
+# ---- actors that come back -------------------------------------------------------------------------------
+
+
+MAKING = Making(Definition("stream", Code.imported("module:init"), None, {}), {})
+
+
+def create_lasting(model: Model, name: str) -> Actor:
+    terms = Terms(restart="on-failure")
+    actor = model.directory.reserve(
+        name, kind="stream", runtime=None, create_id=b"", wall=model.wall, terms=terms, making=MAKING
+    )
+    assert model.directory.confirm(actor, model.now)
+    return actor
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_what_comes_back_keeps_its_name_until_it_does(model: Model, proved: bool) -> None:
+    worker = model.worker(b"1")
+    actor, other = create_lasting(model, "lasting"), model.create("other")
+    model.directory.bury(worker, proved=proved, now=model.now)
+    waiting = model.directory.find("lasting")
+    assert waiting is not None
+    assert model.directory.find("lasting") is waiting and waiting.state is State.WAITING
+    assert waiting.coming and waiting.life == actor.life
+    assert model.directory.find(other.name) is None
+    with pytest.raises(ActorExists, match="being made again"):
+        model.reserve("lasting")
+    with pytest.raises(NoWorkers):
+        model.directory.renew(waiting, model.wall)
+    new = model.worker(b"2")
+    again = model.directory.renew(waiting, model.wall)
+    assert (again.worker, again.state, again.epoch > actor.epoch) == (new, State.PENDING, True)
+    assert again.coming and model.directory.find("lasting") is again
+    assert model.directory.confirm(again, model.now) and not again.coming
+
+
+def test_a_worker_that_comes_back_first_brings_it_along(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    model.directory.unlink(worker)
+    model.directory.bury(worker, proved=False, now=model.now)
+    waiting = model.directory.find("lasting")
+    assert waiting is not None
+    worker = model.worker(b"1", actor.life)
+    found = model.directory.find("lasting")
+    assert found is not None and found is not waiting
+    assert (found.worker, found.state, found.life, found.making) == (
+        worker,
+        State.RUNNING,
+        actor.life,
+        MAKING,
+    )
+    assert model.doomed == []
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_worker_that_comes_back_later_must_end_its_copy(model: Model, confirmed: bool) -> None:
+    worker = model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    model.directory.bury(worker, proved=False, now=model.now)
+    waiting = model.directory.find("lasting")
+    assert waiting is not None
+    model.worker(b"2")
+    again = model.directory.renew(waiting, model.wall)
+    if confirmed:
+        model.directory.confirm(again, model.now)
+    model.worker(b"1", actor.life)
+    assert [doomed.life for doomed in model.doomed] == [actor.life]
+    assert model.directory.find("lasting") is again
+
+
+def test_what_is_destroyed_while_it_waits_does_not_come_back(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    model.directory.bury(worker, proved=False, now=model.now)
+    waiting = model.directory.find("lasting")
+    assert waiting is not None
+    model.directory.give_up(waiting)
+    assert model.directory.find("lasting") is None
+    model.worker(b"1", actor.life)
+    assert [doomed.life for doomed in model.doomed] == [actor.life]
+    assert model.directory.find("lasting") is None
+
+
+def test_what_is_to_end_for_good_is_not_set_aside(model: Model) -> None:
+    worker = model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    model.directory.let_go(actor)
+    model.directory.begin_end(actor)
+    model.directory.bury(worker, proved=True, now=model.now)
+    assert model.directory.find("lasting") is None
+
+
+def test_delays_grow_with_lives_that_were_short_and_end_with_a_long_one(model: Model) -> None:
+    model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    delays = []
+    for _ in range(len(DELAYS) + 2):
+        model.directory.set_aside(actor, model.now)
+        waiting = model.directory.find("lasting")
+        assert waiting is not None
+        delays.append(delay(waiting))
+        actor = model.directory.renew(waiting, model.wall)
+        model.directory.confirm(actor, model.now)
+    assert delays == [*DELAYS, DELAYS[-1], DELAYS[-1]]
+    model.now += HEALTHY + 1
+    model.directory.set_aside(actor, model.now)
+    waiting = model.directory.find("lasting")
+    assert waiting is not None and delay(waiting) == 0
+
+
+def test_workers_that_are_told_to_end_one_after_another_delay_nothing(model: Model) -> None:
+    model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    for _ in range(4):
+        model.directory.bury(actor.worker, proved=True, now=model.now, reason=DRAINED)
+        waiting = model.directory.find("lasting")
+        assert waiting is not None
+        assert delay(waiting) == 0
+        model.worker(b"next")
+        actor = model.directory.renew(waiting, model.wall)
+        model.directory.confirm(actor, model.now)
+    for _ in range(2):  # and excuse nothing
+        model.directory.bury(actor.worker, proved=True, now=model.now)
+        waiting = model.directory.find("lasting")
+        assert waiting is not None
+        model.worker(b"next")
+        actor = model.directory.renew(waiting, model.wall)
+        model.directory.confirm(actor, model.now)
+    model.directory.bury(actor.worker, proved=True, now=model.now, reason=DRAINED)
+    waiting = model.directory.find("lasting")
+    assert waiting is not None
+    assert delay(waiting) == DELAYS[1]
+
+
+def test_a_name_that_another_took_is_left_to_it(model: Model) -> None:
+    model.worker(b"1")
+    actor = create_lasting(model, "lasting")
+    model.directory.ended(actor)
+    other = model.create("lasting")
+    model.directory.set_aside(actor, model.now)
+    assert model.directory.find("lasting") is other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gevent
@@ -22,18 +22,19 @@ from stractory.errors import (
     RemoteError,
     StaleLocation,
     UnknownDefinition,
+    WorkerFull,
 )
 from stractory.net.calls import Calls
 from stractory.net.process import Process
-from stractory.registry.directory import Directory
 from stractory.registry.orders import Node
 from stractory.registry.service import Registry
 from stractory.wire.codec import MessageReader
-from stractory.wire.life import Life, Phase, Report
+from stractory.wire.life import Life, Phase, Report, Terms
 from stractory.wire.shipping import Code, Definition
 
 LIMIT = 20.0
 DEFINITION = Definition("stream", Code.imported("module:init"), None, {})
+ELSEWHERE = Process("elsewhere", 1, 0)
 
 
 class Order(NamedTuple):
@@ -48,16 +49,25 @@ class Order(NamedTuple):
 class FakeWorker:
     """One worker and its link."""
 
-    def __init__(self, registry: Registry, id: bytes) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        id: bytes,
+        reports: Sequence[Report] = (),
+        process: Process = ELSEWHERE,
+    ) -> None:
         self.registry = registry
         self.id = id
+        self.process = process
         self.orders: Queue[Order] = Queue()
         self.definitions: list[bytes] = []
-        self.register()
+        self.register(*reports)
 
     def register(self, *reports: Report) -> None:
-        node = Node(self, Process("elsewhere", 1, 0), lambda: None, set())  # type: ignore[arg-type]
-        self.worker = self.registry.register(node, self.id, f"address {self.id.decode()}", "any", [*reports])
+        node = Node(self, self.process, lambda: None, set())  # type: ignore[arg-type]
+        self.worker = self.registry.members.register(
+            node, self.id, f"address {self.id.decode()}", "any", [*reports]
+        ).worker
 
     def call(self, method: str, *args: Any, call_timeout: float | None) -> None:
         order = Order(method, args, call_timeout, AsyncResult())
@@ -77,19 +87,13 @@ class FakeWorker:
 
 
 @pytest.fixture
-def registry() -> Registry:
-    registry = Registry(Directory(random=Random(1)), settling=0)
-    registry.define(DEFINITION.packed)
-    return registry
-
-
-@pytest.fixture
 def worker(registry: Registry) -> FakeWorker:
     return FakeWorker(registry, b"1")
 
 
-def create(registry, if_exists="error", create_id=b"mine", timeout=LIMIT):
-    return registry.create("room", DEFINITION.digest, {}, if_exists, create_id, False, timeout)
+def create(registry, if_exists="error", create_id=b"mine", timeout=LIMIT, name="room", **asked):
+    terms = Terms(**asked)
+    return registry.create(name, DEFINITION.digest, {}, if_exists, create_id, terms, timeout)
 
 
 def outcome(function, *args, **kwargs):
@@ -115,7 +119,7 @@ def state(registry):
 
 
 def life(epoch, create_id=b"mine"):
-    return Life("room", "stream", epoch, 1.0, create_id, False, False)
+    return Life("room", "stream", epoch, 1.0, create_id, False)
 
 
 # ---- definitions -----------------------------------------------------------------------------------------
@@ -123,7 +127,7 @@ def life(epoch, create_id=b"mine"):
 
 def test_a_definition_is_sent_to_a_worker_once(registry, worker):
     for number in range(2):
-        creating = outcome(registry.create, f"a{number}", DEFINITION.digest, {}, "error", b"", False, LIMIT)
+        creating = outcome(registry.create, f"a{number}", DEFINITION.digest, {}, "error", b"", Terms(), LIMIT)
         order = worker.told("create")
         assert order.args[1] == DEFINITION.digest
         order.answer.set()
@@ -133,7 +137,7 @@ def test_a_definition_is_sent_to_a_worker_once(registry, worker):
 
 def test_a_worker_that_has_forgotten_a_definition_is_told_again(registry, worker):
     created(registry, worker)
-    creating = outcome(registry.create, "other", DEFINITION.digest, {}, "error", b"", False, LIMIT)
+    creating = outcome(registry.create, "other", DEFINITION.digest, {}, "error", b"", Terms(), LIMIT)
     worker.told("create").answer.set_exception(UnknownDefinition("forgotten"))
     worker.told("create").answer.set()
     assert creating.get(timeout=LIMIT).name == "other"
@@ -142,7 +146,7 @@ def test_a_worker_that_has_forgotten_a_definition_is_told_again(registry, worker
 
 def test_a_definition_that_was_never_sent(registry, worker):
     with pytest.raises(UnknownDefinition):
-        registry.create("room", bytes(32), {}, "error", b"", False, LIMIT)
+        registry.create("room", bytes(32), {}, "error", b"", Terms(), LIMIT)
 
 
 # ---- time ------------------------------------------------------------------------------------------------
@@ -161,7 +165,7 @@ def test_an_actor_of_another_kind_is_not_taken_for_the_same(registry, worker):
     rpc = Definition("rpc", Code.imported("module:init"), None, {})
     registry.define(rpc.packed)
     with pytest.raises(ActorExists, match="'room' is taken by an actor of another kind: stream, not rpc"):
-        registry.create("room", rpc.digest, {}, "get", b"another", False, LIMIT)
+        registry.create("room", rpc.digest, {}, "get", b"another", Terms(), LIMIT)
 
 
 @pytest.mark.parametrize("timeout", [-1.0, float("nan")])
@@ -210,6 +214,20 @@ def test_replace_starts_the_new_one_when_the_old_one_has_ended(registry, worker)
     order.answer.set()
     worker.told("create").answer.set()
     assert replacing.get(timeout=LIMIT).epoch > old.epoch
+
+
+def test_a_look_up_waits_for_what_replaces_an_actor(registry, worker):
+    created(registry, worker)
+    replacing = outcome(create, registry, "replace")
+    end = worker.told("destroy")
+    assert [info.state for info in registry.lookup(["room"], False)] == ["ending"]
+    looking = outcome(registry.lookup, ["room"])
+    end.answer.set()
+    start = worker.told("create")
+    assert [info.state for info in registry.lookup(["room"], False)] == ["pending"]
+    start.answer.set()
+    new = replacing.get(timeout=LIMIT)
+    assert looking.get(timeout=LIMIT) == [new]
 
 
 def test_a_replace_that_times_out_leaves_the_name_to_the_old_one_until_it_has_ended(registry, worker):
@@ -262,7 +280,7 @@ def test_a_link_cut_during_a_destroy_does_not_free_the_name(registry, worker):
     worker.register(Report(life(old.epoch), Phase.ENDING))
     gevent.idle()
     assert state(registry) == ["ending"] and worker.orders.empty()
-    registry.ended(worker.worker, "room", old.epoch)
+    registry.members.ended(worker.worker, "room", old.epoch)
     assert destroying.get(timeout=LIMIT) is None and state(registry) == []
 
 
@@ -294,7 +312,7 @@ def test_a_new_registry_holds_the_name_of_what_is_ending(registry, worker):
     replacing = outcome(create, registry, "replace", create_id=b"other")
     gevent.idle()
     assert worker.orders.empty()
-    registry.ended(worker.worker, "room", 7)
+    registry.members.ended(worker.worker, "room", 7)
     worker.told("create").answer.set()
     assert replacing.get(timeout=LIMIT) == waiting.get(timeout=LIMIT)
 
@@ -306,12 +324,12 @@ def test_a_new_registry_takes_the_creation_under_way_for_that_of_its_repetition(
         create(registry, create_id=b"other")
     gevent.idle()
     assert worker.orders.empty() and not repeated.ready()
-    registry.started(worker.worker, "room", 6)  # another life of the name
+    registry.members.started(worker.worker, "room", 6)  # another life of the name
     assert state(registry) == ["pending"]
-    registry.started(worker.worker, "room", 7)
+    registry.members.started(worker.worker, "room", 7)
     info = repeated.get(timeout=LIMIT)
     assert (info.epoch, info.state) == (7, "running")
-    registry.started(worker.worker, "room", 7)
+    registry.members.started(worker.worker, "room", 7)
     assert state(registry) == ["running"]
 
 
@@ -319,7 +337,7 @@ def test_a_creation_under_way_that_failed_is_tried_by_its_repetition(registry, w
     worker.register(Report(life(7), Phase.STARTING))
     repeated = outcome(create, registry)
     gevent.idle()
-    registry.ended(worker.worker, "room", 7)
+    registry.members.ended(worker.worker, "room", 7)
     worker.told("create").answer.set_exception(ActorStartFailed("no luck"))
     assert isinstance(repeated.get(timeout=LIMIT), ActorStartFailed)
     assert state(registry) == []
@@ -342,11 +360,11 @@ def test_a_creation_under_way_ends_when_its_repetition_gives_it_up(registry, wor
 
 def test_a_worker_that_leaves_gets_no_new_actors_and_keeps_its_names(registry, worker):
     old = created(registry, worker)
-    registry.leaving(worker.worker)
+    registry.members.leaving(worker.worker)
     with pytest.raises(NoWorkers):
-        registry.create("another", DEFINITION.digest, {}, "error", b"", False, LIMIT)
+        registry.create("another", DEFINITION.digest, {}, "error", b"", Terms(), LIMIT)
     assert registry.lookup(["room"]) == [old]
-    registry.goodbye(worker.worker)
+    registry.members.goodbye(worker.worker)
     assert registry.lookup(["room"]) == [None]
 
 
@@ -360,11 +378,48 @@ def test_a_worker_that_takes_no_more_is_passed_over(registry, worker):
     assert worker.orders.empty() and worker.worker.state.value == "leaving"
 
 
+def test_a_worker_without_room_for_an_actor_is_passed_over_for_that_one(registry, worker):
+    creating = outcome(create, registry)
+    order = worker.told("create")
+    other = FakeWorker(registry, b"2")
+    order.answer.set_exception(WorkerFull("no room here"))
+    other.told("create").answer.set_exception(WorkerFull("nor here"))
+    refused = creating.get(timeout=LIMIT)
+    assert isinstance(refused, WorkerFull) and "no worker has room for this actor (nor here)" in str(refused)
+    assert state(registry) == [] and worker.worker.state.value == other.worker.state.value == "running"
+    registry.members.goodbye(other.worker)
+    created(registry, worker)
+
+
+def test_a_worker_that_says_it_is_full_gets_none_until_it_says_otherwise_or_has_one_less(registry, worker):
+    created(registry, worker)
+    other = FakeWorker(registry, b"2")
+    registry.members.beat(other.worker, True)
+    for name in ("a", "b", "c"):
+        creating = outcome(create, registry, name=name)
+        worker.told("create").answer.set()
+        assert creating.get(timeout=LIMIT).worker == "address 1"
+    registry.members.beat(worker.worker, True)
+    with pytest.raises(WorkerFull):
+        create(registry, name="d")
+    registry.members.beat(other.worker, False)
+    creating = outcome(create, registry, name="d")
+    other.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).worker == "address 2"
+    registry.members.beat(other.worker, True)
+    destroying = outcome(registry.destroy, "a", LIMIT)
+    worker.told("destroy").answer.set()
+    destroying.get(timeout=LIMIT)
+    creating = outcome(create, registry, name="a")
+    worker.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).worker == "address 1"
+
+
 def test_what_a_leaving_worker_ends_while_it_starts_is_started_by_another(registry, worker):
     creating = outcome(create, registry)
     start = worker.told("create")
     other = FakeWorker(registry, b"2")
-    registry.leaving(worker.worker)
+    registry.members.leaving(worker.worker)
     start.answer.set_exception(StaleLocation("ended before it could be used"))
     end = worker.told("destroy")
     gevent.idle()

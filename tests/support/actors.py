@@ -6,6 +6,8 @@ from typing import Any
 
 from gevent import socket
 
+import stractory
+
 
 def echo(options):
     def handle(stream, address):
@@ -39,8 +41,7 @@ def multicast(options):
 
         @emitter.on("echo.**")
         def echo(*data):
-            for client in clients:
-                client.emit(emitter.event, *data)
+            stractory.emit(clients, emitter.event, *data)
 
         emitter.on("count", lambda: emitter.emit("counted", len(clients)))
 

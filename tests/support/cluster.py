@@ -41,6 +41,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def stop_for(pid: int, seconds: float, meanwhile: Callable[[], Any]) -> None:
+    """SIGSTOP, and SIGCONT so much later; then, but before it goes on, do ``meanwhile``."""
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    meanwhile()
+    os.kill(pid, signal.SIGCONT)
+
+
 class Daemon:
     """One process of bin/. Its stderr goes to ``errors``; its stdout is read for its readiness line."""
 
@@ -124,6 +132,7 @@ class Cluster:
         self.key_file = self.folder / "cluster.key"
         self.env = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
         self.env["STRACTORY_KEY_FILE"] = str(self.key_file)
+        self.env["STRACTORY_DATA_DIR"] = str(self.folder / "registry")
         self.address = ""
         self.registry: Daemon | None = None
         self.pool: Daemon | None = None

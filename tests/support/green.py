@@ -11,9 +11,9 @@ from gevent.event import AsyncResult
 from tests.support.cluster import PATIENCE
 
 
-def green_until(predicate: Callable[[], Any]) -> Any:
+def green_until(predicate: Callable[[], Any], timeout: float = PATIENCE) -> Any:
     """As ``until``: the first true value of ``predicate``."""
-    with gevent.Timeout(PATIENCE):
+    with gevent.Timeout(timeout):
         while not (value := predicate()):
             gevent.sleep(0.02)
         return value

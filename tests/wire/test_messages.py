@@ -228,6 +228,15 @@ def test_values_msgpack_cannot_carry(value: Any, error: type[Exception]) -> None
     assert encode(Result(1, None)) == b"\x93\x01\x01\xc0"
 
 
+def test_a_value_that_waits_while_it_is_packed() -> None:
+    class Slow(dict[str, int]):
+        def items(self) -> Any:
+            pack("something else")  # as another thread may meanwhile
+            return super().items()
+
+    assert unpack(encode(Result(1, ["before", Slow(a=1), "after"]))) == [1, 1, ["before", {"a": 1}, "after"]]
+
+
 def test_values_too_deep() -> None:
     value: Any = []
     for _ in range(2000):

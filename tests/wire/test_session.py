@@ -32,6 +32,7 @@ from stractory.wire.frames import (
     FrameReader,
     header,
 )
+from stractory.wire.growth import LARGEST, MOST_GROWTH
 from stractory.wire.session import (
     BACKLOG,
     ENDED,
@@ -39,6 +40,7 @@ from stractory.wire.session import (
     LAST_STREAM_ID,
     MAX_FRAME,
     NORMAL,
+    PROBE,
     PROTOCOL_ERROR,
     WINDOW,
     Session,
@@ -47,6 +49,7 @@ from stractory.wire.transitions import OVER, TRANSITIONS, Move, State
 from tests.wire.cuts import Cut, byte_by_byte, every_cut
 
 PROTOCOL_ERROR_FRAME = Frame(GO_AWAY, 0, 0, PROTOCOL_ERROR)
+PROBING = Frame(PING, SYN, 0, PROBE)
 
 
 def frame(type: int, flags: int, stream_id: int, length: int = 0, payload: bytes = b"") -> bytes:
@@ -63,7 +66,7 @@ def window(stream_id: int, flags: int = 0, credit: int = 0) -> bytes:
 
 def sent(session: Session) -> list[Frame]:
     """What the session wants written, as frames."""
-    return list(FrameReader(WINDOW).feed(b"".join(session.output())))
+    return list(FrameReader(LARGEST).feed(b"".join(session.output())))
 
 
 def refused(session: Session, received: bytes, match: str) -> None:
@@ -417,7 +420,7 @@ def test_the_first_bytes_count_against_the_window(listener: Session) -> None:
 
 def test_a_frame_over_any_window_is_refused_by_its_header(listener: Session) -> None:
     listener.receive(window(1, SYN))
-    refused(listener, header(DATA, 0, 1, WINDOW + 1), f"frame of {WINDOW + 1} bytes")
+    refused(listener, header(DATA, 0, 1, LARGEST + 1), f"frame of {LARGEST + 1} bytes")
 
 
 def test_credit_is_given_back_at_half_a_window(listener: Session) -> None:
@@ -425,7 +428,7 @@ def test_credit_is_given_back_at_half_a_window(listener: Session) -> None:
     listener.consume(1, WINDOW // 2 - 1)
     assert listener.output() == []
     listener.consume(1, 1)
-    assert sent(listener) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW // 2)]
+    assert sent(listener) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW // 2), PROBING]
     listener.consume(1, 10)
     assert listener.output() == []
     # The peer may send exactly that again.
@@ -437,7 +440,86 @@ def test_credit_given_back_late_is_all_of_it(listener: Session) -> None:
     listener.receive(window(1, SYN) + data(1, bytes(WINDOW)))
     listener.consume(1, WINDOW // 2 - 1)
     listener.consume(1, WINDOW // 2 + 1)
-    assert sent(listener) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW)]
+    assert sent(listener) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW), PROBING]
+
+
+def used(session: Session, stream_id: int, size: int) -> list[Frame]:
+    """What is said when so many bytes come and are used."""
+    while size:
+        part = min(size, MAX_FRAME)
+        session.receive(data(stream_id, bytes(part)))
+        session.consume(stream_id, part)
+        size -= part
+    return sent(session)
+
+
+def credit(frames: list[Frame]) -> int:
+    return sum(frame.length for frame in frames if frame.type == WINDOW_UPDATE)
+
+
+def test_a_window_used_up_within_a_round_trip_is_doubled(listener: Session) -> None:
+    listener.receive(window(1, SYN))
+    assert used(listener, 1, WINDOW // 2) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW // 2), PROBING]
+    assert used(listener, 1, WINDOW // 2) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW // 2 + WINDOW)]
+    # Once a round trip, at half of what it is now; and the peer may fill it.
+    assert used(listener, 1, WINDOW - MAX_FRAME) == []
+    assert used(listener, 1, MAX_FRAME) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW)]
+    for _ in range(2 * WINDOW // MAX_FRAME):
+        listener.receive(data(1, bytes(MAX_FRAME)))
+    refused(listener, data(1, b"x"), "over its window of 0 bytes")
+
+
+def test_a_window_that_lasts_longer_than_a_round_trip_stays(listener: Session) -> None:
+    listener.receive(window(1, SYN))
+    for _ in range(5):
+        assert used(listener, 1, WINDOW // 2) == [Frame(WINDOW_UPDATE, 0, 1, WINDOW // 2), PROBING]
+        assert listener.receive(frame(PING, ACK, 0, PROBE)) == []
+
+
+def test_no_window_grows_over_the_largest(listener: Session) -> None:
+    listener.receive(window(1, SYN))
+    size = WINDOW
+    while size < LARGEST:
+        used(listener, 1, size // 2)
+        assert credit(used(listener, 1, size // 2)) == size // 2 + size
+        listener.receive(frame(PING, ACK, 0, PROBE))
+        size *= 2
+    assert used(listener, 1, LARGEST // 2) == [Frame(WINDOW_UPDATE, 0, 1, LARGEST // 2)]  # and no more pings
+
+
+def grow(session: Session, stream_id: int) -> int:
+    """Open a stream and use it fast; by how much its window has grown."""
+    session.receive(window(stream_id, SYN))
+    session.accept(stream_id)
+    session.output()
+    size, more = WINDOW, WINDOW
+    while more:
+        used(session, stream_id, size // 2)
+        more = credit(used(session, stream_id, size // 2)) - size // 2
+        size += max(more, 0)
+        session.receive(frame(PING, ACK, 0, PROBE))
+        if size == LARGEST:
+            break
+    return size - WINDOW
+
+
+def test_all_windows_together_grow_by_so_much_until_streams_end(listener: Session) -> None:
+    grown = [grow(listener, stream_id) for stream_id in range(1, 41, 2)]
+    assert sum(grown) == MOST_GROWTH
+    assert grown[0] == LARGEST - WINDOW and grown[-1] == 0
+    listener.reset(1)
+    assert grow(listener, 101) == LARGEST - WINDOW
+    listener.receive(window(101, FIN))
+    listener.finish(101)
+    assert grow(listener, 103) == LARGEST - WINDOW
+
+
+def test_a_ping_of_the_applications_that_looks_like_ours_is_answered_too(listener: Session) -> None:
+    listener.receive(window(1, SYN))
+    listener.ping(PROBE)
+    used(listener, 1, WINDOW // 2)
+    answers = frame(PING, ACK, 0, PROBE) * 2
+    assert listener.receive(answers) == [PingAnswered(PROBE)]
 
 
 @pytest.mark.parametrize("end", [window(1, FIN), window(1, RST)], ids=["finished", "reset"])
@@ -645,7 +727,7 @@ def test_another_version(dialler: Session) -> None:
     assert sent(dialler) == [PROTOCOL_ERROR_FRAME]
 
 
-@pytest.mark.parametrize("bad", [frame(7, 0, 1), frame(DATA, 0x10, 1), header(DATA, 0, 1, WINDOW + 1)])
+@pytest.mark.parametrize("bad", [frame(7, 0, 1), frame(DATA, 0x10, 1), header(DATA, 0, 1, LARGEST + 1)])
 def test_malformed_frames_are_refused_as_soon_as_their_header_is_there(bad: bytes, dialler: Session) -> None:
     for piece in byte_by_byte(bad[:11]):
         assert dialler.receive(piece) == []

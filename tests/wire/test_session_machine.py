@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from unittest import mock
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from stractory.errors import LinkClosed, ProtocolError, VersionMismatch
+from stractory.wire import growth
 from stractory.wire import session as session_module
 from stractory.wire.codec import MessageReader, encode, unpack
 from stractory.wire.events import (
@@ -37,6 +38,7 @@ from stractory.wire.session import Session
 from stractory.wire.shipping import Code, Definition
 
 WINDOW, MAX_FRAME, BACKLOG = 64, 16, 3
+LARGEST, MOST_GROWTH = 4 * WINDOW, 6 * WINDOW
 MOST_STREAMS = 5  # alive on one side, so that each sees a good deal
 
 LONG = bool(os.environ.get("STRACTORY_LONG"))
@@ -93,8 +95,12 @@ class Side:
 class TwoSessions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.small = mock.patch.multiple(session_module, WINDOW=WINDOW, MAX_FRAME=MAX_FRAME, BACKLOG=BACKLOG)
-        self.small.start()
+        self.small = ExitStack()
+        for module, sizes in (
+            (session_module, {"WINDOW": WINDOW, "MAX_FRAME": MAX_FRAME, "BACKLOG": BACKLOG}),
+            (growth, {"LARGEST": LARGEST, "MOST_GROWTH": MOST_GROWTH}),
+        ):
+            self.small.enter_context(mock.patch.multiple(module, **sizes))
         self.sides = (Side(Session(dialled=True)), Side(Session(dialled=False)))
         self.byte = 0
 
@@ -228,7 +234,7 @@ class TwoSessions(RuleBasedStateMachine):
                 assert data and not end.over and not end.their_finish
                 end.received += data
                 assert other.sent.startswith(end.received)
-                assert len(end.received) - end.consumed <= WINDOW
+                assert len(end.received) - end.consumed <= LARGEST
             case WindowOpened(stream_id):
                 end = me.ends[stream_id]
                 assert not end.over and not end.finished
@@ -259,7 +265,12 @@ class TwoSessions(RuleBasedStateMachine):
                 assert end.received == other.sent
                 assert end.their_finish == other.finished
                 assert end.accepted == other.accepted
-                assert not end.blocked or end.finished or len(other.received) - other.consumed > WINDOW // 2
+                window = (
+                    self.other(me).session._streams[stream_id].window
+                    if end.blocked and not end.finished
+                    else 0
+                )
+                assert not window or len(other.received) - other.consumed > window // 2
 
     @invariant()
     def what_was_written_is_on_its_way(self) -> None:
@@ -277,7 +288,9 @@ class TwoSessions(RuleBasedStateMachine):
                 end = me.ends[stream_id]
                 unread = len(end.received) - end.consumed
                 assert stream.send_window >= 0
-                assert end.their_finish or stream.receive_window + stream.consumed + unread == WINDOW
+                assert end.their_finish or stream.receive_window + stream.consumed + unread == stream.window
+            grown = sum(stream.window - WINDOW for stream in me.session._streams.values())
+            assert 0 <= grown == MOST_GROWTH - me.session._growth._left <= MOST_GROWTH
 
     # ---- the end -----------------------------------------------------------------------------------
 
@@ -300,7 +313,7 @@ class TwoSessions(RuleBasedStateMachine):
         try:
             self.end_in_peace()
         finally:
-            self.small.stop()
+            self.small.close()
 
     def end_in_peace(self) -> None:
         self.deliver_all()

@@ -12,7 +12,8 @@ import pytest
 from gevent.event import Event
 
 from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
-from stractory.wire.life import Life, Phase
+from stractory.net.answers import deadline
+from stractory.wire.life import Life, Phase, Report, Terms
 from stractory.wire.shipping import Code, Definition
 from stractory.worker import actor as actor_module
 from stractory.worker.host import Host
@@ -32,7 +33,7 @@ def definition(**options):
 
 
 def life(epoch, name=NAME):
-    return Life(name, "stream", epoch, 0.0, b"", False, False)
+    return Life(name, "stream", epoch, 0.0, b"", False)
 
 
 class Room:
@@ -112,14 +113,14 @@ def test_a_second_destroy_waits_for_the_first(host):
     assert host.destroy(NAME, 1) is None  # it has ended already
 
 
-def test_a_destroy_between_the_end_of_init_and_that_of_create(host):
+def test_a_destroy_that_comes_as_init_returns(host):
     room = Room()
 
     def init(context):
-        gevent.spawn(host.destroy, NAME, 1)  # it runs after this, and before whoever waits for this
+        gevent.spawn(host.destroy, NAME, 1)
         return room
 
-    assert isinstance(error_of(create, host, 1, init), StaleLocation)
+    assert create(host, 1, init).server._handler is room
     gevent.idle()
     assert room.destroyed == 1 and host.reports() == []
 
@@ -128,8 +129,10 @@ def test_destroy_while_it_starts(host):
     room, gate, reached = Room(), Event(), Event()
     creating = gevent.spawn(error_of, create, host, 1, gated(room, gate, reached))
     reached.wait()
+    waiting = gevent.spawn(error_of, create, host, 1, gated(room, gate, reached))
     host.destroy(NAME, 1)
-    assert isinstance(creating.get(timeout=LIMIT), StaleLocation)
+    assert isinstance(creating.get(timeout=LIMIT), gevent.GreenletExit)
+    assert isinstance(waiting.get(timeout=LIMIT), StaleLocation)
     assert host.reports() == [] and room.destroyed == 0
 
 
@@ -150,7 +153,7 @@ def test_an_init_that_does_not_stop_is_ended_when_it_returns(host, caplog):
     host.destroy(NAME, 1)
     assert "init catches GreenletExit" in caplog.text
     gate.set()
-    assert isinstance(creating.get(timeout=LIMIT), StaleLocation)
+    assert isinstance(creating.get(timeout=LIMIT), gevent.GreenletExit)
     assert room.reached.wait(LIMIT) and host.reports() == []
 
 
@@ -169,7 +172,7 @@ def test_close_ends_what_runs_and_what_starts(host):
     reached.wait()
     host.close(LIMIT)
     assert (running.destroyed, starting.destroyed) == (1, 1)
-    assert isinstance(creating.get(timeout=LIMIT), StaleLocation)
+    assert isinstance(creating.get(timeout=LIMIT), gevent.GreenletExit)
     assert isinstance(error_of(create, host, 3, lambda context: Room(), "late"), PlacementError)
 
 
@@ -198,6 +201,26 @@ def test_a_destroy_that_catches_everything_is_left_alone(host, monkeypatch, capl
     host.destroy(NAME, 1)
     assert f"destroy() of actor {NAME!r} did not return" in caplog.text
     over.set()
+
+
+def test_what_ends_with_its_worker_counts_as_running_until_that_has_gone(host):
+    """A registry that was started meanwhile is to make it again: with its destroy() under way, and after."""
+    host.define(definition().packed)
+    slow, quick = Room(), Room()
+    slow.gate.clear()
+    lives = [life(1, "slow"), life(2, "quick"), life(3, "ended")]
+    lives = [each._replace(terms=Terms(restart="always")) for each in lives]
+    for each, room in zip(lives, [slow, quick, Room()], strict=True):
+        host.create(each, definition().digest, {"init": lambda context, room=room: room})
+    create(host, 4, lambda context: Room(), "never")
+    closing = gevent.spawn(host.close, LIMIT)
+    assert slow.reached.wait(LIMIT)
+    host.destroy("ended", 3)
+    assert quick.destroyed == 1
+    assert host.reports() == [Report(each, Phase.RUNNING) for each in lives[:2]]
+    slow.gate.set()
+    closing.join(LIMIT)
+    assert host.reports() == [Report(each, Phase.RUNNING) for each in lives[:2]]
 
 
 # ---- what the registry is told -----------------------------------------------------------------------------
@@ -314,11 +337,27 @@ def test_a_life_that_waits_for_an_older_one_can_be_destroyed(host):
     creating = gevent.spawn(error_of, create, host, 2, lambda context: Room())
     old.reached.wait()
     ending = gevent.spawn(host.destroy, NAME, 2)
-    assert isinstance(creating.get(timeout=LIMIT), StaleLocation)
+    assert isinstance(creating.get(timeout=LIMIT), gevent.GreenletExit)
     assert not ending.ready()  # the name is not free yet
     old.gate.set()
     ending.get(timeout=LIMIT)
     assert create(host, 3, lambda context: Room()).life.epoch == 3
+
+
+def test_what_an_init_begins_has_no_deadline_of_its_creation(host):
+    seen = []
+
+    def init(context):
+        seen.append(deadline.get())
+        return Room()
+
+    def ordered():
+        deadline.set(1.0)
+        create(host, 1, init)
+        seen.append(deadline.get())
+
+    gevent.spawn(ordered).get(timeout=LIMIT)
+    assert seen == [None, 1.0]
 
 
 def test_the_same_life_told_twice_starts_once(host):

@@ -46,6 +46,19 @@ def test_what_cannot_be_encoded_is_escaped():
     assert target.buffer.getvalue() == b"[1] caf\\xe9\n[1] \\xff\n[1] last\n"
 
 
+class Pieces(io.BytesIO):
+    """Gives three bytes at a time, as a pipe may."""
+
+    def read1(self, size=-1):
+        return super().read1(3)
+
+
+def test_lines_that_come_in_pieces_stay_whole():
+    target = io.StringIO()
+    Member(1, [], 0.0)._forward(Pieces(b"one\n\nand two\nthree"), target)
+    assert target.getvalue() == "[1] one\n[1] \n[1] and two\n[1] three\n"
+
+
 def test_a_closed_target():
     target = io.StringIO()
     target.close()

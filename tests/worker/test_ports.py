@@ -6,14 +6,20 @@ import logging
 
 import gevent
 import pytest
+from gevent.event import Event
 
+from stractory.actors import zerorpc_session
+from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import StaleLocation
 from stractory.net import keys, sockets
 from stractory.net.handshake import prove_to_server
 from stractory.net.headers import receive_header
 from stractory.net.listener import Ports
+from stractory.net.serving import Serving
 from stractory.net.sockets import SocketStream
 from stractory.wire.dialling import Dial, decode_answer, encode_dial
+from stractory.wire.life import Terms
+from stractory.wire.shipping import Definition
 from stractory.worker.actor import Actor
 from stractory.worker.loading import Loaded
 from stractory.worker.ports import ActorPorts
@@ -31,7 +37,7 @@ def ports(ring):
 
 
 def make(room, public=False):
-    told = life(1)._replace(public=public)
+    told = life(1)._replace(terms=Terms(public=public))
     actor = Actor(told, Loaded(definition()), {"init": lambda context: room}, lambda: None)
     actor.start()
     return actor
@@ -83,3 +89,27 @@ def test_a_line_is_logged_for_a_public_port(ports, caplog, public):
     told = [f"actor 'room' is public at {where}"] if public else []
     assert [record.getMessage() for record in caplog.records] == told
     actor.end()
+
+
+def test_a_session_at_the_port_of_an_rpc_actor_ends_when_that_is_suspended(ports):
+    told = life(1)._replace(kind="rpc", terms=Terms(public=True))
+    actor = Actor(
+        told,
+        Loaded(Definition("rpc", definition().init, None, {})),
+        {"init": lambda context: {"add": max}},
+        lambda: None,
+    )
+    actor.start()
+    carrier = zerorpc_session.dial(f"tcp://{ports.open(actor)}", "actor 'room'", "room", 1)
+    with RpcClient(Connection(carrier, Serving())) as client, gevent.Timeout(LIMIT):
+        assert client.add(1, 2) == 2
+        over = Event()
+        client.on_close(over.set)
+        actor.suspend()
+        over.wait()
+    actor.suspended = False
+    again = zerorpc_session.dial(f"tcp://{ports.open(actor)}", "actor 'room'", "room", 1)
+    with RpcClient(Connection(again, Serving())) as client, gevent.Timeout(LIMIT):
+        assert client.add(1, 2) == 2
+    actor.end()
+    assert not actor._streams

@@ -5,12 +5,18 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from stractory.errors import PlacementError
+from stractory.errors import PlacementError, StaleLocation
 from stractory.net import keys
 from stractory.net.address import address
+from stractory.net.dial import dial
+from stractory.net.keys import OPERATOR
+from stractory.wire.dialling import Dial
+from stractory.wire.life import Terms
 from stractory.worker import server
+from stractory.worker.isolation import END_LIMIT
 from stractory.worker.pool import CLOSE_LIMIT
 from stractory.worker.server import WorkerServer
+from tests.support.green import green_until
 from tests.worker.test_host import LIMIT, Room, definition, life
 
 
@@ -41,4 +47,24 @@ def test_it_leaves_when_its_actors_have_ended(worker, monkeypatch):
 
 def test_a_pool_waits_for_longer_than_a_worker_takes():
     goodbye = 3.0
-    assert server.ACTORS_LIMIT + goodbye + server.LINKS_LIMIT < CLOSE_LIMIT
+    assert max(server.ACTORS_LIMIT, END_LIMIT) + goodbye + server.LINKS_LIMIT < CLOSE_LIMIT
+
+
+def test_a_suspended_actor_takes_no_connections_and_spares_those_of_others(worker):
+    methods = worker._for_registry
+    options = {"init": lambda context: Room()}
+    methods["define"](definition().packed)
+    for told in (life(1)._replace(terms=Terms(restart="on-failure")), life(2, "other")):
+        methods["create"](list(told), definition().digest, options)
+    link = dial(worker.address, "worker", worker._keys.credential(OPERATOR))
+    open = [link.open(Dial("actor", name, epoch), name) for name, epoch in (("room", 1), ("other", 2))]
+    for stream in open:
+        stream.wait_accepted()
+    worker._host.suspend(lambda: None)
+    with pytest.raises(StaleLocation):
+        link.open(Dial("actor", "room", 1), "room").wait_accepted()
+    assert link.usable
+    green_until(lambda: open[0].closed)
+    link.open(Dial("actor", "other", 2), "other").wait_accepted()
+    link.close()
+    worker.close()

@@ -1,0 +1,121 @@
+"""What survives a registry: the names of its directory, kept in a store and brought back from it."""
+
+from __future__ import annotations
+
+from stractory.errors import StoreError
+from stractory.net.process import is_gone
+from stractory.registry.directory import Directory
+from stractory.registry.observer import Observer
+from stractory.registry.records import Actor, Making, Worker
+from stractory.store.interface import Record, Snapshot, Store
+from stractory.wire.life import NO_SNAPSHOTS, Life
+
+
+class Ledger(Observer):
+    """Observes ``directory``. In a store that ends with the registry it keeps only what comes back elsewhere.
+
+    Every name is in the store before a worker hears of it, and leaves it after its end. So a registry that is
+    started anew may know names that are free, but none that is taken is unknown to it.
+
+    ``quarantined``: what recover() found of that, seconds since 1970 by the mark of a definition.
+    """
+
+    def __init__(self, directory: Directory, store: Store) -> None:
+        self._directory = directory
+        self._store = store
+        self.quarantined: dict[bytes, float] = {}
+        directory.observers.append(self)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether a registry that is started anew knows what this one knew."""
+        return self._store.lasting
+
+    def recover(self, now: float) -> list[Worker]:
+        """Bring back what a registry before this one has left; returns the workers that are dead for certain.
+
+        To be called once, before anything else happens. Raises StoreError.
+        """
+        contents = self._store.load()
+        self._directory.epochs.given(contents.last_epoch)
+        self.quarantined = contents.quarantine
+        used = {record.definition for record in contents.records if record.definition is not None}
+        definitions = {digest: self._store.find_definition(digest) for digest in used}
+        workers: dict[bytes, Worker] = {}
+        for record in contents.records:
+            definition = definitions.get(record.definition or b"")
+            workers[record.worker] = self._directory.recall(
+                record.life,
+                record.worker,
+                record.process,
+                making=Making(definition, dict(record.options)) if definition else None,
+                ending=record.ending,
+                now=now,
+            )
+        return [worker for worker in workers.values() if is_gone(worker.process)]
+
+    def write(self, actor: Actor) -> bytes | None:
+        """Keep an actor that is about to be started; returns, when that is durable, its last life's state.
+
+        From then on no other life can change that. Raises StoreError; then it must not be started.
+        """
+        if self._keeps(actor.life):
+            definition = actor.making.definition if actor.making else None
+            if not self._store.create(_record(actor), definition, actor.replaces).get():
+                raise StoreError(f"the registry's store has another {actor.name!r} than the registry")
+        if actor.life.terms.snapshot == NO_SNAPSHOTS or actor.replaces is None:
+            return None
+        last = self._store.find_snapshot(actor.name)
+        return None if last is None else last.state
+
+    def keep_state(self, actor: Actor, sequence: int, state: bytes) -> bool:
+        """Keep what the next life goes on from, durable when this returns; False when it has begun.
+
+        Raises StoreError.
+        """
+        return bool(self._store.save_snapshot(Snapshot(actor.name, actor.epoch, sequence, state)).get())
+
+    def settle(self, life: Life) -> None:
+        """Return when it is durable that a life is over that would come back. Raises StoreError."""
+        if life.terms.comes_back:
+            self._store.settle().get()
+
+    def quarantine(self, mark: bytes, until: float) -> None:
+        """Keep for the next registry what is in quarantine until then; 0 lifts that."""
+        self._store.quarantine(mark, until)
+
+    # ---- as Observer -----------------------------------------------------------------------------------
+
+    def adopted(self, actor: Actor) -> None:
+        if self._keeps(actor.life):
+            self._store.adopt(_record(actor))
+
+    def let_go(self, actor: Actor) -> None:
+        self._store.update(_record(actor, ending=True))
+
+    def freed(self, actor: Actor, reason: str) -> None:
+        if not self._keeps(actor.life):
+            return
+        if actor.life in actor.worker.condemned:  # it may run there: the next registry has to end it, too
+            self._store.update(_record(actor, ending=True))
+        else:
+            self._store.delete(actor.name, actor.epoch)
+            for copy in self._directory.away.copies(actor.name):
+                self._store.adopt(_record(copy, ending=True))
+
+    def gone(self, life: Life) -> None:
+        if self._keeps(life):
+            self._store.delete(life.name, life.epoch)
+
+    # ---- small parts -----------------------------------------------------------------------------------
+
+    def _keeps(self, life: Life) -> bool:
+        return self._store.lasting or life.terms.comes_back
+
+
+def _record(actor: Actor, ending: bool = False) -> Record:
+    worker, making = actor.worker, actor.making
+    record = Record(actor.life, worker.id, worker.process, ending)
+    if making is None:
+        return record
+    return record._replace(definition=making.definition.digest, options=making.options)

@@ -1,0 +1,149 @@
+"""What must survive the registry: an interface, and what is kept.
+
+How the registry uses it::
+
+    store = DurableStore(directory, secrets)     # or MemoryStore(), which leaves nothing behind
+    contents = store.load()                      # before it listens: what there was
+    ...
+    if not store.create(record, definition).get():
+        ...                                      # somebody else has the name
+                                                 # only now is the worker told
+    store.adopt(record)                          # a worker has it: nobody has to wait for this
+    store.update(record._replace(ending=True))  # nor for this
+    store.delete(name, epoch)                    # nor for this
+    store.close()                                # when all that was handed in is written
+
+A change is handed in at once, in the order of the calls, and written with others in one transaction. What is
+returned is set when that is durable: True, or False where the record was not as the change expects. It raises
+StoreError when the change could not be written, as with a full disk. Then two cases differ:
+
+* What somebody **asks for** has not happened: ``create`` and ``save_snapshot``. Whoever asked is told.
+* What **has happened** cannot be refused: ``adopt``, ``update``, ``delete`` and ``quarantine``. The store
+  keeps these, in order, and tries again until they are written. Whoever waits learns only that it is not so
+  yet.
+
+So a name that was deleted while the disk was full does not stand in the way of the next creation of it. A
+registry that is killed finds older facts at most: a record may be of an actor that was never ordered, was
+refused, or is over. The workers know, and report.
+
+All conditions compare the epoch of the one record of a name, so that an engine that several registries share
+(etcd, say) fits as well: there each change is a transaction of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from gevent.event import AsyncResult
+
+from stractory.net.process import Process
+from stractory.wire.life import SNAPSHOT_LIMIT, Life
+from stractory.wire.shipping import Definition
+
+NO_OPTIONS: Mapping[str, Any] = {}
+
+
+class Record(NamedTuple):
+    """All that is kept of one life of a name.
+
+    ``worker`` is its id, ``process`` what it runs in. ``ending``: it is to end for good. What it is made of,
+    the digest of a definition and options, is kept of one that comes back.
+    """
+
+    life: Life
+    worker: bytes
+    process: Process
+    ending: bool = False
+    definition: bytes | None = None
+    options: Mapping[str, Any] = NO_OPTIONS
+
+    @property
+    def name(self) -> str:
+        return self.life.name
+
+    @property
+    def epoch(self) -> int:
+        return self.life.epoch
+
+
+class Snapshot(NamedTuple):
+    """The state of an actor. ``sequence`` grows within an epoch: of two the one with the higher is later."""
+
+    name: str
+    epoch: int
+    sequence: int
+    state: bytes
+
+
+class Contents(NamedTuple):
+    """What there was at the start. ``quarantine``: until when, in seconds since 1970, by digest."""
+
+    records: list[Record]
+    last_epoch: int
+    quarantine: dict[bytes, float]
+
+
+class Store(Protocol):
+    """One for a registry; it belongs to the loop in which it was made."""
+
+    lasting: bool
+    """Whether it outlives the registry."""
+
+    def load(self) -> Contents:
+        """What a registry before this one has left; to be called once, before any change."""
+
+    def create(
+        self, record: Record, definition: Definition | None, replaces: int | None = None
+    ) -> AsyncResult[bool]:
+        """Keep the record of a new life and what it is made of.
+
+        False unless the name is free, or had by a life before that is to end; with ``replaces`` unless it
+        has the life of that epoch, or one before that, since a life that could not be kept may have come
+        between. Its snapshot remains, until the new life saves its own.
+        """
+
+    def adopt(self, record: Record) -> AsyncResult[bool]:
+        """Keep the record of a life that a worker has brought. False when its name has a later one."""
+
+    def update(self, record: Record) -> AsyncResult[bool]:
+        """Keep what has become of a life. False unless its name has this epoch or one before it.
+
+        One before is there where this life could not be kept, as with a full disk.
+        """
+
+    def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
+        """Forget a name and its snapshot. False unless it has this epoch or one before it, as with update().
+
+        A definition goes with the last record that refers to it.
+        """
+
+    def save_snapshot(self, snapshot: Snapshot) -> AsyncResult[bool]:
+        """Keep the state of a running life instead of what there was.
+
+        False unless its name has this epoch and the sequence number is higher than before. Raises ValueError
+        for more than SNAPSHOT_LIMIT bytes.
+        """
+
+    def quarantine(self, digest: bytes, until: float) -> AsyncResult[bool]:
+        """Keep a definition from being started until then, in seconds since 1970; 0 lifts that."""
+
+    def settle(self) -> AsyncResult[bool]:
+        """True once all that was handed in before is written."""
+
+    def find_snapshot(self, name: str) -> Snapshot | None:
+        """The latest one that is durable. Waits; raises StoreError."""
+
+    def find_definition(self, digest: bytes) -> Definition | None:
+        """One that a durable record refers to. Waits; raises StoreError."""
+
+    def close(self) -> None:
+        """Write what was handed in, and let others have the directory."""
+
+
+def check_size(snapshot: Snapshot) -> None:
+    """Raises ValueError for one that is too large."""
+    if (size := len(snapshot.state)) > SNAPSHOT_LIMIT:
+        raise ValueError(
+            f"the snapshot of {snapshot.name!r} has {size} bytes; at most {SNAPSHOT_LIMIT} are kept"
+        )

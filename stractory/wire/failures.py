@@ -1,0 +1,71 @@
+"""Errors on the wire.
+
+One travels as its class's name (``code``), its text and its ``details`` (msgpack values), and is made anew on
+the other side. A code that is not in the tree of :mod:`stractory.errors` arrives as a RemoteError: no class
+is ever looked up outside of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stractory.errors import ConnectErrors, Interruption, RemoteError, StractoryError
+
+
+def _tree(root: type[StractoryError]) -> Iterator[type[StractoryError]]:
+    yield root
+    for branch in root.__subclasses__():
+        yield from _tree(branch)
+
+
+_BY_CODE: dict[str, type[StractoryError]] = {
+    error.__name__: error
+    for error in _tree(StractoryError)
+    if error is not ConnectErrors  # made by the client, never sent
+}
+
+
+TEXT_LIMIT = 64 * 1024
+"""Most characters of a text that an error takes over the wire."""
+
+
+def to_wire(error: BaseException, remote_traceback: str) -> tuple[str, str, dict[str, Any]]:
+    """What of an error crosses the wire: (code, message, details).
+
+    An exception from outside the tree goes as a :class:`RemoteError` with its traceback.
+    """
+    if isinstance(error, Interruption):
+        error = error.args[0]
+    if isinstance(error, StractoryError) and error.code in _BY_CODE:
+        text = error.args[0] if error.args else ""
+        return error.code, _sendable(text), {key: _sendable(value) for key, value in error.details.items()}
+    details = {"type": type(error).__name__, "remote_traceback": remote_traceback}
+    return "RemoteError", _sendable(error), {key: _sendable(value) for key, value in details.items()}
+
+
+def _sendable(value: Any) -> Any:
+    """Numbers as they are; anything else as text that has a UTF-8 form and is not too long."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    try:
+        text = str(value)
+    except Exception:  # an error's own __str__ may fail
+        text = f"({type(value).__name__} without a text)"
+    if len(text) > TEXT_LIMIT:
+        half = TEXT_LIMIT // 2
+        text = f"{text[:half]}\n... {len(text) - 2 * half} characters ...\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def from_wire(code: str, message: str, details: Mapping[str, Any]) -> StractoryError:
+    """The error a peer reported. Details the class does not take are kept in ``details``."""
+    kind = _BY_CODE.get(code)
+    if kind is None:
+        return RemoteError(message, type=code, remote_traceback=str(details.get("remote_traceback", "")))
+    try:
+        return kind(message, **details)
+    except TypeError:  # another version's details
+        error = kind(message)
+        error.details = dict(details)
+        return error

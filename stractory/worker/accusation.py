@@ -1,0 +1,48 @@
+"""Tells the registry which definition's code has ended a worker, for the worker cannot any more.
+
+A program of its own, started by the watchman as ``python -m stractory.worker.accusation REGISTRY KEY-FILE
+MARK``, where MARK is the beginning of the definition's digest, in hexadecimal.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import gevent
+
+from stractory.errors import AuthError, StractoryError
+from stractory.net import keys
+from stractory.net.address import address
+from stractory.net.calls import Calls
+from stractory.net.dial import dial
+from stractory.wire.dialling import Dial
+
+ATTEMPTS = 60
+"""One a second: a registry that is away for longer does not learn of it."""
+
+
+def main() -> None:
+    registry, key_file, mark = sys.argv[1:]
+    for _ in range(ATTEMPTS):
+        try:
+            tell(registry, Path(key_file), bytes.fromhex(mark))
+            return
+        except AuthError:
+            return  # the worker was told, and has written it down
+        except (StractoryError, OSError):
+            gevent.sleep(1.0)
+
+
+def tell(registry: str, key_file: Path, mark: bytes) -> None:
+    """Raises StractoryError, OSError."""
+    credential = keys.load(key_file).credential(keys.NODE)
+    with closing(dial(address(registry), "registry", credential)) as link:
+        stream = link.open(Dial("registry"), label=f"registry {registry}")
+        stream.wait_accepted()
+        Calls(stream).call("blame", mark, call_timeout=5.0)
+
+
+if __name__ == "__main__":
+    main()

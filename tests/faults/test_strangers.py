@@ -1,0 +1,245 @@
+"""Those who connect and do not do as they should, by mistake or malice; other versions, other keys."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket as blocking
+
+import pytest
+from gevent import socket
+
+import stractory
+from stractory.net import handshake, keys, process
+from stractory.net.address import address
+from stractory.net.calls import Calls
+from stractory.net.dial import dial
+from stractory.wire.dialling import Dial, encode_dial
+from stractory.wire.frames import DATA, GO_AWAY, SYN, header
+from tests.factory.test_factory import exchange, host_port
+from tests.support.actors import echo
+from tests.support.cluster import Cluster, until
+from tests.support.faults import descriptors, resident
+from tests.support.green import green_until
+
+
+def adder(options):
+    return {"add": lambda a, b: a + b}
+
+
+@pytest.fixture(params=["registry", "worker"])
+def victim(request, breakable, strac):
+    """What strangers connect to, where that is, and the pid of its process; an actor is there too."""
+    info = strac.create("a", stractory.rpc(adder))
+    if request.param == "registry":
+        return "registry", breakable.address, breakable.registry.pid
+    return "worker", info.worker, next(each.pid for each in strac.workers() if each.address == info.worker)
+
+
+def serves(cluster):
+    """Whether a client that comes now gets in, and can use the actor."""
+    with cluster.client() as good:
+        return good.get("a").add(1, 2) == 3
+
+
+OPENED = header(DATA, SYN, 1, 100) + encode_dial(Dial("registry"))
+BREAKING = {
+    "oversize": header(DATA, SYN, 1, 1 << 31),
+    "version": b"\x09" + header(DATA, SYN, 1, 0)[1:],
+    "type": header(GO_AWAY + 1, 0, 0, 0),
+    "no such stream": header(DATA, 0, 77, 0),
+    "no dial header": header(DATA, SYN, 1, 4) + b"\x00\x02\xc1\xc1",
+    "window": b"".join(header(DATA, flags, 1, 1 << 18) + bytes(1 << 18) for flags in (SYN, 0)),
+}
+
+
+@pytest.mark.parametrize("bytes", BREAKING.values(), ids=BREAKING.keys())
+def test_frames_that_break_the_rules(breakable, victim, bytes):
+    """Row 26."""
+    purpose, where, pid = victim
+    key = keys.load(breakable.key_file).credential(keys.OPERATOR)
+    open_before, memory = descriptors(pid), []
+    for _ in range(2):  # the memory that it takes for the first ones it uses for all
+        for _ in range(20):
+            with socket.create_connection(host_port(where), timeout=20) as sock:
+                handshake.prove_to_server(sock, purpose, key)
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(bytes)
+                    while sock.recv(65536):
+                        pass
+        green_until(lambda: descriptors(pid) <= open_before)
+        assert serves(breakable)
+        memory.append(resident(pid))
+    assert memory[1] - memory[0] < 2 << 20
+
+
+def test_frames_that_are_cut_and_frames_that_drip(breakable, victim):
+    """Row 26: of who sends slowly or leaves, no more is kept than what came."""
+    purpose, where, pid = victim
+    key = keys.load(breakable.key_file).credential(keys.OPERATOR)
+    open_before, memory_before = descriptors(pid), resident(pid)
+    with contextlib.ExitStack() as stack:
+        for size in (3, 20, 60, len(OPENED)) * 25:
+            sock = stack.enter_context(socket.create_connection(host_port(where), timeout=20))
+            handshake.prove_to_server(sock, purpose, key)
+            for byte in OPENED[:size]:
+                sock.sendall(b"%c" % byte)
+        assert descriptors(pid) >= open_before + 100
+        assert serves(breakable)
+    green_until(lambda: descriptors(pid) <= open_before)
+    assert resident(pid) - memory_before < 8 << 20
+
+
+MALFORMED = {
+    "never": b"\xc1",
+    "number": b"\x07",
+    "deep": b"\x91" * 100_000,
+    "huge map": b"\xdf\xff\xff\xff\xff",
+    "huge text": b"\xdb\xff\xff\xff\xff",
+    "huge extension": b"\xc9\xff\xff\xff\xff\x00",
+    "no such message": b"\x92\x63\x00",
+    "call without a method": b"\x95\x01\x01\x07\x90\x80",
+}
+
+
+@pytest.mark.parametrize("bytes", MALFORMED.values(), ids=MALFORMED.keys())
+@pytest.mark.parametrize("service", ["registry", "worker", "actor"])
+def test_malformed_messages(breakable, strac, service, bytes):
+    """Row 27; those to zerorpc are in tests/actors/test_zerorpc_port.py."""
+    info = strac.create("a", stractory.rpc(adder))
+    where = breakable.address if service == "registry" else info.worker
+    purpose = "registry" if service == "registry" else "worker"
+    wanted = Dial("actor", "a", info.epoch) if service == "actor" else Dial(service)
+    link = dial(address(where), purpose, keys.load(breakable.key_file).credential(keys.OPERATOR))
+    for _ in range(10):
+        stream = link.open(wanted, label="stranger")
+        stream.settimeout(20)
+        stream.wait_accepted()
+        stream.sendall(bytes)
+        if bytes[0] in b"\xdf\xdb\xc9":  # so far it might become one
+            stream.close()
+            continue
+        with contextlib.suppress(ConnectionError):
+            while stream.recv(65536):
+                pass
+    assert link.usable
+    link.close()
+    assert serves(breakable)
+
+
+def a_life(name="evil", epoch=1, since=1.0):
+    return [[name, "rpc", epoch, since, b"", False, [False, "never", "none", False]], "running"]
+
+
+MACHINE = process.own().machine
+UNTRUE = {
+    "id": {"id": 5},
+    "empty id": {"id": b""},
+    "address": {"address": None},
+    "runtime": {"runtime": [1]},
+    "parent": {"parent": [1]},
+    "pid": {"process": [MACHINE, "\0", 1]},
+    "path": {"process": [MACHINE, "sys/kernel/../../self", 1]},
+    "machine": {"process": [None, 1, 1]},
+    "epoch": {"reports": [a_life(epoch=2**64 - 1)]},
+    "negative epoch": {"reports": [a_life(epoch=-1)]},
+    "since": {"reports": [a_life(since=float("nan"))]},
+    "name": {"reports": [a_life("x" * 1000)]},
+}
+
+
+def test_a_worker_that_says_what_cannot_be(tmp_path):
+    """Row 36: nothing of it is believed, kept, or told to others."""
+    with Cluster(workers=1) as cluster, cluster.client() as strac:
+        strac.create("a", stractory.rpc(adder))
+        credential = keys.load(cluster.key_file).credential(keys.NODE)
+        for wrong in UNTRUE.values():
+            said = {
+                "id": b"worker",
+                "address": "127.0.0.1:1",
+                "process": list(process.own()),
+                "runtime": "any",
+                "reports": [a_life()],
+                "parent": b"",
+                **wrong,
+            }
+            with contextlib.closing(
+                dial(address(cluster.address), "registry", credential, lambda link, stream, dial: None)
+            ) as link:
+                stream = link.open(Dial("registry"), label="registry")
+                stream.wait_accepted()
+                with pytest.raises((stractory.ProtocolError, stractory.InvalidName)):
+                    Calls(stream).call("register", *said.values(), call_timeout=10)
+        assert [info.name for info in strac.list()] == ["a"]
+        cluster.restart_registry()
+        strac.create("b", stractory.rpc(adder))
+        assert strac.get("a").add(1, 2) == strac.get("b").add(1, 2) == 3
+        assert "Traceback" not in cluster.errors()
+
+
+def test_thousands_of_silent_connections(breakable, victim):
+    """Row 28."""
+    _, where, pid = victim
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    open_before = descriptors(pid)
+    silent = []
+    try:
+        for _ in range(min(3000, hard - 500)):
+            silent.append(blocking.create_connection(host_port(where)))
+        assert serves(breakable)
+        silent[-1].recv(65536)  # the greeting
+        silent[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):  # and not the end: it was there all the time
+            silent[-1].recv(1)
+    finally:
+        for sock in silent:
+            sock.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    until(lambda: descriptors(pid) <= open_before)
+
+
+def test_another_version_of_the_wire(breakable, monkeypatch):
+    """Row 29; other versions of Python and dill are in tests/factory and tests/actors/test_code.py."""
+    monkeypatch.setattr(handshake, "VERSION", 2)
+    with (
+        breakable.client() as newer,
+        pytest.raises(stractory.VersionMismatch, match="version 1 instead of 2"),
+    ):
+        newer.list()
+
+
+def test_another_key(breakable, victim, tmp_path):
+    """Row 31."""
+    purpose, where, _ = victim
+    stranger = keys.load(tmp_path / "other.key", create=True).credential(keys.OPERATOR)
+    with pytest.raises(stractory.AuthError, match=r"other\.key"):
+        dial(address(where), purpose, stranger)
+    assert serves(breakable)
+
+
+def test_a_key_is_replaced_by_another(tmp_path):
+    """Row 31: all accept both before anybody uses the new one, and nobody is dropped."""
+    keys.write_new(tmp_path / "new.key")
+    with Cluster(workers=0) as cluster:  # it has made the old key, and starts with that
+        files = {"old": cluster.key_file.read_text(), "new": (tmp_path / "new.key").read_text()}
+        cluster.key_file.write_text(files["old"] + files["new"])
+        cluster.restart_registry()
+        worker = cluster.daemon("stractory-worker", "--listen=127.0.0.1:0", f"--registry={cluster.address}")
+        try:
+            worker.wait_line("stractory worker ready")
+            with cluster.client() as strac:
+                info = strac.create("a", echo)
+                stream = strac.connect("a")
+                cluster.key_file.write_text(files["new"] + files["old"])
+                cluster.restart_registry()
+                for name, text in files.items():
+                    alone = tmp_path / f"{name}-alone.key"
+                    alone.touch(mode=0o600)
+                    alone.write_text(text)
+                    with cluster.client(key_file=alone) as client:
+                        until(lambda client=client: client.list() == [info])
+                        assert exchange(client.get("a")) == b"hello"
+                assert exchange(stream) == b"hello"
+        finally:
+            assert worker.end() == 0
