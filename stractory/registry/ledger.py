@@ -78,7 +78,11 @@ class Ledger(Observer):
     def settle(self, life: Life) -> None:
         """Return when it is durable that a life is over that would come back. Raises StoreError."""
         if life.terms.comes_back:
-            self._store.settle().get()
+            self.flush()
+
+    def flush(self) -> None:
+        """Return when all that was told until now is durable. Raises StoreError."""
+        self._store.settle().get()
 
     def quarantine(self, mark: bytes, until: float) -> None:
         """Keep for the next registry what is in quarantine until then; 0 lifts that."""

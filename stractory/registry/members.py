@@ -170,6 +170,7 @@ class Members:
             raise ValueError(f"the mark of a definition has {MARK} bytes")
         log.warning("an actor of the definition %s has ended its worker", mark.hex())
         if self._quarantine.blame(mark, time.time()):
+            self._ledger.flush()
             log.error("the definition %s is in quarantine for %g s: its actors ended %d workers within %g s",
                       mark.hex(), LENGTH, DEATHS, WITHIN)  # fmt: skip
 

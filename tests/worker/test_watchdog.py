@@ -261,6 +261,7 @@ def test_what_ends_one_worker_after_another_is_not_started_for_a_while(name):
             green_until(lambda times=times: blamed() == times)
         with pytest.raises(ActorQuarantined, match="have ended 3 workers"):
             strac.create(name, stractory.rpc(Hanging))
+        green_until(lambda: "is in quarantine for" in cluster.errors())  # it is durable
         cluster.restart_registry()
         green_until(lambda: [worker.state for worker in strac.workers()] == ["running"])
         with pytest.raises(ActorQuarantined):
