@@ -13,6 +13,7 @@
      |    +-- ActorHung                                   it held up its worker, and was stopped
      |    +-- ActorExited                                 its child process ended with another status than 0
      |    +-- StaleLocation            (LookupError)      that life of the name is over: look it up again
+     |    |    +-- StaleTicket                            and so is what the registry gave to reach it
      |    +-- ActorNotPublic           (PermissionError)  its worker allows no unproved port
      |    +-- UntrustedWrapper         (PermissionError)  its client wrapper is untrusted code
      |    +-- WrapperNotFound          (LookupError)      its client wrapper is not registered here
@@ -86,6 +87,7 @@ __all__ = [
     "SlowConsumer",
     "SnapshotFailed",
     "StaleLocation",
+    "StaleTicket",
     "StoreError",
     "StractoryError",
     "StreamReset",
@@ -163,6 +165,10 @@ class ActorHung(ActorError):
 
 class StaleLocation(ActorError, LookupError):
     """The stream was opened for a life of the name that is over; look the name up again."""
+
+
+class StaleTicket(StaleLocation):
+    """A ticket to an actor has expired, or is for another life or place: look the actor up again."""
 
 
 class ActorNotPublic(ActorError, PermissionError):

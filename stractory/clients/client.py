@@ -62,7 +62,7 @@ class Client:
         self._events = Events(arguments.check_idle_timeout(idle_timeout))
         where = arguments.registry_address(registry)
         self._registry = RegistryLink(where, self._keys, self._events.watch_registry)
-        self._workers = WorkerLinks(self._keys)
+        self._workers = WorkerLinks(self)
         wrappers = Wrappers(self._workers, trust_wrappers, share)
         self._cache = Cache()
         self._connector = Connector(self._registry, self._workers, wrappers, self._events, self._cache.saw)
@@ -167,14 +167,14 @@ class Client:
                 return self._connector.connect(names, deadline, direct=direct).client
         if isinstance(names, re.Pattern):
             with self._within(timeout, "list()") as deadline:
-                matching = [info for info in self._list("*", deadline) if names.fullmatch(info.name)]
-            found = [info.name for info in matching]
-            connections = self._connector.connect_all(found, matching, deadline, direct=direct)
+                found = [info.name for info in self._list("*", deadline) if names.fullmatch(info.name)]
+                locations = self._connector.lookup(found, deadline)
+            connections = self._connector.connect_all(found, locations, deadline, direct=direct)
             return {name: made.client for name, made in zip(found, connections, strict=True)}
         wanted = arguments.check_names(names)
         with self._within(timeout, "connect()") as deadline:
-            infos = self._connector.lookup(wanted, deadline)
-        connections = self._connector.connect_all(wanted, infos, deadline, direct=direct)
+            locations = self._connector.lookup(wanted, deadline)
+        connections = self._connector.connect_all(wanted, locations, deadline, direct=direct)
         return [connection.client for connection in connections]
 
     def get(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Any:

@@ -35,7 +35,7 @@ from stractory.errors import (
 )
 from stractory.net.stream import Stream
 from stractory.net.threads import Task, threads
-from stractory.wire.info import ActorInfo
+from stractory.wire.info import ActorInfo, Location
 from stractory.wire.life import NEVER
 
 _STALE = (StaleLocation, WorkerUnavailable, ActorLost, LinkClosed, ConnectionResetError)
@@ -90,21 +90,21 @@ class Connector:
 
     def lookup(
         self, names: Sequence[str], deadline: Deadline, *, waits: bool = True
-    ) -> list[ActorInfo | None]:
+    ) -> list[Location | None]:
         """Where each is, None where there is no such actor. ``waits``: a while for those that come back."""
         arguments = [list(names)] if waits else [list(names), False]
         rows = self._registry.call("lookup", *arguments, deadline=deadline)
-        return [ActorInfo(*row) if row else None for row in rows]
+        return [Location.from_wire(row) if row else None for row in rows]
 
-    def find(self, name: str, deadline: Deadline) -> ActorInfo:
+    def find(self, name: str, deadline: Deadline) -> Location:
         """Where it is. Raises ActorNotFound."""
         return _found(name, self.lookup([name], deadline)[0])
 
     def connect(
-        self, name: str, deadline: Deadline, *, direct: bool = False, info: ActorInfo | None = None
+        self, name: str, deadline: Deadline, *, direct: bool = False, location: Location | None = None
     ) -> Connection:
-        """A connection by ``info`` if there is one, and by another look-up when that has gone stale."""
-        return self._reach(name, deadline, info, partial(self._open, direct=direct))
+        """A connection by ``location`` if it is given, and by another look-up when that has gone stale."""
+        return self._reach(name, deadline, location, partial(self._open, direct=direct))
 
     def connect_for_good(self, name: str, deadline: Deadline, over: Over) -> LastingConnection:
         """As connect(); what is handed out goes on when the actor has come back elsewhere, if it can."""
@@ -116,8 +116,8 @@ class Connector:
         This and look_for() are part of :class:`stractory.clients.lasting.Ways`.
         """
 
-        def open(info: ActorInfo) -> tuple[ActorInfo, Stream]:
-            return info, self._open_again(lasting, info)
+        def open(location: Location) -> tuple[ActorInfo, Stream]:
+            return location.info, self._open_again(lasting, location)
 
         return self._reach(lasting.name, deadline, None, open)
 
@@ -130,37 +130,38 @@ class Connector:
         return self._returns.shut()
 
     def _reach(
-        self, name: str, deadline: Deadline, info: ActorInfo | None, open: Callable[[ActorInfo], T]
+        self, name: str, deadline: Deadline, location: Location | None, open: Callable[[Location], T]
     ) -> T:
         """What ``open`` makes of where it is. A location that has gone stale is looked up again.
 
         Once, but for an actor that comes back: the registry may learn later than we that its worker has gone.
         """
-        info = info or self.find(name, deadline)
+        location = location or self.find(name, deadline)
         began = time.monotonic()
         for tried in count(1):
             try:
-                return open(info)
+                return open(location)
             except _STALE as error:
-                lasting = info.restart != NEVER and time.monotonic() - began < PATIENCE
+                lasting = location.info.restart != NEVER and time.monotonic() - began < PATIENCE
                 if tried > 1 and not lasting:
                     raise ActorLost(f"actor {name!r}: {error}") from error
             if tried > 1:
                 gevent.sleep(STEP)
-            info = self.find(name, deadline)
+            location = self.find(name, deadline)
         raise AssertionError("unreachable")
 
     def connect_all(
-        self, names: Sequence[str], infos: Sequence[ActorInfo | None], deadline: Deadline, *, direct: bool
+        self, names: Sequence[str], locations: Sequence[Location | None], deadline: Deadline, *, direct: bool
     ) -> list[Connection]:
         """Connections to all, a number at a time. Raises ConnectErrors; cut off, it leaves none behind."""
         outcomes: list[Any] = [None] * len(names)
-        left = iter(enumerate(zip(names, infos, strict=True)))
+        left = iter(enumerate(zip(names, locations, strict=True)))
 
         def attempt_all() -> None:
-            for index, (name, info) in left:
+            for index, (name, location) in left:
                 try:
-                    outcomes[index] = self.connect(name, deadline, direct=direct, info=_found(name, info))
+                    found = _found(name, location)
+                    outcomes[index] = self.connect(name, deadline, direct=direct, location=found)
                 except Exception as error:
                     outcomes[index] = error
 
@@ -183,22 +184,22 @@ class Connector:
             raise _connect_errors(names, outcomes)
         return connections
 
-    def _open(self, info: ActorInfo, direct: bool = False) -> Connection:
+    def _open(self, location: Location, direct: bool = False) -> Connection:
         # Found first: nothing is opened for code that may not run here.
-        wrap = self._wrappers.find(info, self._events.callback_failed)
-        stream = self._workers.open_port(info) if direct else self._workers.open(info)
+        wrap = self._wrappers.find(location, self._events.callback_failed)
+        stream = self._workers.open_port(location) if direct else self._workers.open(location)
         try:
             client = wrap(stream, None)
         except BaseException:
             stream.close()
             raise
-        self._opened(info, stream, client)
-        return Connection(info.epoch, stream, client)
+        self._opened(location.info, stream, client)
+        return Connection(location.info.epoch, stream, client)
 
-    def _open_for_good(self, over: Over, info: ActorInfo) -> LastingConnection:
-        wrap = self._wrappers.find(info, self._events.callback_failed)
-        stream = self._workers.open(info)
-        lasting = Lasting(info, stream, self, over)
+    def _open_for_good(self, over: Over, location: Location) -> LastingConnection:
+        wrap = self._wrappers.find(location, self._events.callback_failed)
+        stream = self._workers.open(location)
+        lasting = Lasting(location.info, stream, self, over)
         try:
             client = wrap(stream, lasting.keep)
         except BaseException:
@@ -206,13 +207,13 @@ class Connector:
             stream.close()
             raise
         lasting.held = held_weakly(client)
-        self._opened(info, stream, client)
+        self._opened(location.info, stream, client)
         return LastingConnection(lasting, stream, client)
 
-    def _open_again(self, lasting: Lasting, info: ActorInfo) -> Stream:
-        lasting.check(info)
-        stream = self._workers.open(info)
-        self._opened(info, stream, lasting.held())
+    def _open_again(self, lasting: Lasting, location: Location) -> Stream:
+        lasting.check(location.info)
+        stream = self._workers.open(location)
+        self._opened(location.info, stream, lasting.held())
         return stream
 
     def _opened(self, info: ActorInfo, stream: Carried, client: Any) -> None:
@@ -244,10 +245,11 @@ def _connect_errors(names: Sequence[str], outcomes: Sequence[Connection | Except
     )
 
 
-def _found(name: str, info: ActorInfo | None) -> ActorInfo:
-    if info is None:
+def _found(name: str, location: Location | None) -> Location:
+    if location is None:
         raise ActorNotFound(f"no actor is named {name!r}")
+    info = location.info
     if info.coming:
         why = f": {info.problem}" if info.state == "waiting" and info.problem else ""
         raise ActorLost(f"actor {name!r} has ended, or its worker, and is not there again yet{why}")
-    return info
+    return location

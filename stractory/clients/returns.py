@@ -29,7 +29,7 @@ from stractory.errors import (
     VersionMismatch,
 )
 from stractory.net.stream import Stream
-from stractory.wire.info import ActorInfo
+from stractory.wire.info import Location
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class Returns:
 
     def __init__(
         self,
-        lookup: Callable[[Sequence[str], Deadline], list[ActorInfo | None]],
-        open: Callable[[Lasting, ActorInfo], Stream],
+        lookup: Callable[[Sequence[str], Deadline], list[Location | None]],
+        open: Callable[[Lasting, Location], Stream],
     ) -> None:
         self._lookup = lookup
         self._open = open
@@ -111,25 +111,25 @@ class Returns:
         deadline = Deadline(TIME_LIMIT)
         try:
             with deadline.limit("the look-up was not done", CallTimeout):
-                infos = self._lookup([lasting.name for lasting in due], deadline)
+                locations = self._lookup([lasting.name for lasting in due], deadline)
         except (StractoryError, OSError) as error:
             log.debug("%d actors were not looked up: %s", len(due), error)
-            infos = [None] * len(due)
+            locations = [None] * len(due)
             found = False
         else:
             found = True
-        for lasting, info in zip(due, infos, strict=True):
-            if not lasting.returning or (found and info is None):
+        for lasting, location in zip(due, locations, strict=True):
+            if not lasting.returning or (found and location is None):
                 self._end(lasting)
-            elif info is None or info.coming:
+            elif location is None or location.info.coming:
                 self._look_later(lasting)
             else:
-                self._opening.spawn(self._return, lasting, info)
+                self._opening.spawn(self._return, lasting, location)
 
-    def _return(self, lasting: Lasting, info: ActorInfo) -> None:
+    def _return(self, lasting: Lasting, location: Location) -> None:
         try:
             with Deadline(TIME_LIMIT).limit(f"actor {lasting.name!r} was not reached", CallTimeout):
-                stream = self._open(lasting, info)
+                stream = self._open(lasting, location)
         except ActorNotFound:
             self._end(lasting)
         except (AuthError, VersionMismatch) as error:  # no waiting helps
@@ -140,7 +140,7 @@ class Returns:
             self._look_later(lasting)
         else:
             self._due.pop(lasting, None)
-            lasting.attach(info, stream)
+            lasting.attach(location.info, stream)
 
     def _end(self, lasting: Lasting) -> None:
         self._due.pop(lasting, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from stractory.clients.direct import DirectStream
 from stractory.errors import (
     ActorLost,
     AuthError,
+    StaleTicket,
     StractoryError,
     UnreachableError,
     VersionMismatch,
@@ -26,12 +27,10 @@ from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
 from stractory.net.dial import dial
 from stractory.net.handshake import TIME_LIMIT, prove_to_server
-from stractory.net.headers import receive_header
-from stractory.net.keys import CLIENT, OPERATOR, Key, KeyRing
 from stractory.net.link import Link
 from stractory.net.stream import Stream
-from stractory.wire.dialling import Dial, decode_answer, encode_dial
-from stractory.wire.info import ActorInfo
+from stractory.wire.dialling import Dial
+from stractory.wire.info import Location
 
 
 class KeyedLocks:
@@ -54,26 +53,30 @@ class KeyedLocks:
 
 
 class WorkerLinks:
-    """Opens connections to actors. Nothing here has a limit of time: who calls has a deadline."""
+    """Opens connections to actors. Nothing here has a limit of time: who calls has a deadline.
 
-    def __init__(self, keys: Callable[[], KeyRing]) -> None:
-        self._keys = keys
+    ``owner``: the client, which goes with the last of these links and not before.
+    """
+
+    def __init__(self, owner: object) -> None:
+        self._owner = owner
         self._links: dict[str, Link] = {}
         self._calls: dict[Link, Calls] = {}
         self._dialling = KeyedLocks()
         self._direct: WeakSet[DirectStream | BlockingCarrier] = WeakSet()
 
-    def open(self, info: ActorInfo) -> Stream:
+    def open(self, location: Location) -> Stream:
         """A stream to the actor, accepted. Raises WorkerUnavailable, AuthError, ActorLost, StaleLocation."""
-        stream = self._link(info).open(
-            Dial("actor", info.name, info.epoch), f"actor {info.name!r}", ActorLost
-        )
+        info = location.info
+        wanted = Dial("actor", info.name, info.epoch, location.ticket)
+        stream = self._link(location).open(wanted, f"actor {info.name!r}", ActorLost)
         stream.wait_accepted()
         return stream
 
-    def call(self, info: ActorInfo, method: str) -> Any:
+    def call(self, location: Location, method: str) -> Any:
         """Ask an actor's worker something about it. Raises WorkerUnavailable, and what the method raises."""
-        link = self._link(info)
+        info = location.info
+        link = self._link(location)
         try:
             with self._dialling(info.worker):
                 calls = self._calls.get(link)
@@ -85,9 +88,9 @@ class WorkerLinks:
         except ConnectionError as error:  # LinkError is one
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from error
 
-    def open_port(self, info: ActorInfo) -> DirectStream | BlockingCarrier:
+    def open_port(self, location: Location) -> DirectStream | BlockingCarrier:
         """A connection of its own to the actor's own port. Raises as open(), and ActorNotPublic."""
-        port = self.endpoint(info)
+        info, port = location.info, self.endpoint(location)
         if info.kind == "rpc":
             from stractory.actors import zerorpc_session  # ZeroMQ is loaded if needed
 
@@ -104,29 +107,26 @@ class WorkerLinks:
             sockets.tune_for_silence(stream)
         if not info.public:
             try:
-                self._dial_port(stream, info)
+                self._prove(stream, location)
             except BaseException:
                 stream.close()
                 raise
         self._direct.add(stream)
         return stream
 
-    def _dial_port(self, stream: DirectStream, info: ActorInfo) -> None:
-        ended = ActorLost(f"actor {info.name!r}: its own port ended the connection")
+    def _prove(self, stream: DirectStream, location: Location) -> None:
+        info = location.info
+        limit = None if info.isolated else TIME_LIMIT
         try:
-            prove_to_server(stream, "actor", self._credential(), None if info.isolated else TIME_LIMIT)
-            stream.sendall(encode_dial(Dial("actor", info.name, info.epoch)))
-            refusal = receive_header(stream, decode_answer, ended)
-        except AuthError:
+            prove_to_server(stream, "actor", location, limit)
+        except (AuthError, StaleTicket):
             raise
         except OSError as error:
-            raise ended from error
-        if refusal is not None:
-            raise refusal
+            raise ActorLost(f"actor {info.name!r}: its own port ended the connection") from error
 
-    def endpoint(self, info: ActorInfo) -> Address:
+    def endpoint(self, location: Location) -> Address:
         """The actor's own port, opened by its worker if it was not."""
-        return Address(address(info.worker).host, self.call(info, "endpoint"))
+        return Address(address(location.info.worker).host, self.call(location, "endpoint"))
 
     def close(self) -> None:
         """End all connections."""
@@ -135,11 +135,8 @@ class WorkerLinks:
         reason = "this client was closed"
         gevent.joinall([gevent.spawn(link.close, reason=reason) for link in self._links.values()])
 
-    def _credential(self) -> Key:
-        return self._keys().credential(OPERATOR, CLIENT)
-
-    def _link(self, info: ActorInfo) -> Link:
-        worker = info.worker
+    def _link(self, location: Location) -> Link:
+        worker = location.info.worker
         link = self._links.get(worker)
         if link is not None and link.usable:
             return link
@@ -147,8 +144,8 @@ class WorkerLinks:
             link = self._links.get(worker)
             if link is None or not link.usable:
                 try:
-                    link = dial(address(worker), "worker", self._credential(), may_block=info.isolated)
-                except (AuthError, VersionMismatch):
+                    link = dial(address(worker), "worker", location, may_block=location.info.isolated)
+                except (AuthError, StaleTicket, VersionMismatch):
                     raise
                 except (StractoryError, OSError) as error:
                     raise WorkerUnavailable(str(error)) from None

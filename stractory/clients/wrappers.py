@@ -14,7 +14,7 @@ from stractory.actors.parameters import check_takes_two
 from stractory.clients.workers import WorkerLinks
 from stractory.errors import UntrustedWrapper, WrapperNotFound
 from stractory.net.serving import Share
-from stractory.wire.info import ActorInfo
+from stractory.wire.info import Location
 from stractory.wire.shipping import Code
 
 Make = Callable[[Any, Mapping[str, Any]], Any]
@@ -70,16 +70,17 @@ class Wrappers:
         self._share = share
         self._loaded: dict[bytes, Make] = {}
 
-    def find(self, info: ActorInfo, failed: Failed) -> Callable[[Any, Keep | None], Any]:
+    def find(self, location: Location, failed: Failed) -> Callable[[Any, Keep | None], Any]:
         """What makes the client of a connection. Raises UntrustedWrapper and WrapperNotFound.
 
         ``failed`` is told of errors of functions that the actor calls back. What is returned is called with
         the stream, and with what is given the connection, as its kind makes it, if it is to outlive that.
         """
+        info = location.info
         wrap = partial(self._wrap, kind(info.kind), failed)
         if not info.wrapped:
             return wrap
-        described = self._workers.call(info, "describe")
+        described = self._workers.call(location, "describe")
         code = Code.from_wire(described["wrapper"])
         named = code.path is not None and ":" not in code.path
         make = _find_named(info.name, str(code.path)) if named else self._trusted(info.name, code)

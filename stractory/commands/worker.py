@@ -189,7 +189,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
     told = end_on_signals()
 
     def keys_changed() -> None:
-        server.end_revoked()
+        server.keys_changed()
         children.pass_on(signal.SIGHUP)
 
     hangups.act(partial(read_keys_again, keys, keys_changed))

@@ -5,19 +5,23 @@ from __future__ import annotations
 from stractory.errors import StractoryError, UnreachableError
 from stractory.net import sockets
 from stractory.net.address import Address
-from stractory.net.handshake import TIME_LIMIT, prove_to_server
-from stractory.net.keys import Key
+from stractory.net.handshake import TIME_LIMIT, Credential, prove_to_server
 from stractory.net.link import Link, Serve
 
 
 def dial(
-    address: Address, purpose: str, credential: Key, serve: Serve | None = None, *, may_block: bool = False
+    address: Address,
+    purpose: str,
+    credential: Credential,
+    serve: Serve | None = None,
+    *,
+    may_block: bool = False,
 ) -> Link:
     """A proved link to what listens at ``address`` for ``purpose`` ("registry" or "worker").
 
     ``may_block``: it may be silent for long, and is waited for without a limit.
 
-    Raises UnreachableError, AuthError, VersionMismatch or ProtocolError, all naming the address.
+    Raises UnreachableError, AuthError, StaleTicket, VersionMismatch or ProtocolError, all naming the address.
     """
     sock = sockets.connect(address)
     peer = f"{purpose} {address}"

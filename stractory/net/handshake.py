@@ -1,17 +1,20 @@
-"""Mutual proof of the cluster key, before anything else on a connection.
+"""Mutual proof of who is there, before anything else on a connection.
 
 The side that listens speaks first. Each message is ``STRC``, a big-endian 16-bit length of at most 2048, and
 so many bytes of msgpack::
 
     S -> C   {v: 1, p: purpose, n: nonce (32 bytes)}          purpose: "registry", "worker" or "actor"
-    C -> S   {h: hello, m: HMAC(K, "client", T)}              hello = msgpack {v, k: key id, r: role,
-                                                              i: name, n: nonce (32 bytes)}
-    S -> C   {m: HMAC(K, "server", T, client's m)}            or {e: text} and the connection ends
+    C -> S   {h: hello, m: HMAC(K, "client", T)}              hello = msgpack of the claim, and
+                                                              v: 1, n: nonce (32 bytes)
+    S -> C   {m: HMAC(K, "server", T, client's m)}            or {e: "denied" or "stale"}, and the end
+
+A registry is claimed to by a key (k: key id, r: role, i: name), and K is that key. A worker, and an actor's
+own port, is by a ticket (t), and K is the secret that goes with it: see :mod:`stractory.net.tickets`. Both
+sides prove K, neither shows it. "stale" is a genuine ticket whose time is over, or to what is not there.
 
 T = HMAC("transcript", the server's first message, hello, binding). ``binding`` ties the proof to this very
 connection: ``plain|ip:port`` of the listening end. HMACs are SHA-256 over parts with their lengths before
-them. K is the key of that role and name; both prove it, neither shows it. An unknown key gets a dummy, so
-every refusal takes the same path and says the same.
+them. An unknown claim gets a dummy key, so every denial takes the same path and says the same.
 
 A connection that is not through in :data:`TIME_LIMIT` seconds ends.
 """
@@ -20,15 +23,15 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv6Address, ip_address
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import gevent
 from gevent.socket import socket
 
-from stractory.errors import AuthError, ProtocolError, UnreachableError, VersionMismatch
+from stractory.errors import AuthError, ProtocolError, StaleTicket, UnreachableError, VersionMismatch
 from stractory.net.keys import Key, KeyRing, digest
 from stractory.wire.codec import pack, unpack
 
@@ -37,20 +40,52 @@ TIME_LIMIT = 5.0
 _MESSAGE_LIMIT = 2048
 _HEAD = Struct(">4sH")
 _MAGIC = b"STRC"
+_DENIED, _STALE = "denied", "stale"
 _HINT = "if the cluster has another, name its file by --key-file, STRACTORY_KEY_FILE or key_file="
 
 
+Hello = Mapping[str, Any]
+"""What a client says of itself."""
+
+
 class Identity(NamedTuple):
-    """Who proved to be on the other side."""
+    """Who proved to be on the other side. ``key``: by this key, if it was no ticket."""
 
     role: str
     name: str
+    key: Key | None = None
 
 
-def prove_to_client(
-    sock: socket, purpose: str, keys: KeyRing, roles: Collection[str], limit: float = TIME_LIMIT
-) -> Identity:
-    """The listening side. Raises AuthError or ProtocolError when the peer fails the proof."""
+Admit = Callable[[Hello], tuple[Identity, bytes]]
+"""Who makes this claim, and the secret that has to be proved for it. Raises AuthError, StaleTicket."""
+
+
+class Credential(Protocol):
+    """What a client proves: a key or an admission. Its str tells which it is, without the secret."""
+
+    @property
+    def claim(self) -> Hello: ...
+    @property
+    def secret(self) -> bytes: ...
+
+
+def holders(keys: KeyRing, roles: Collection[str]) -> Admit:
+    """Those who have a key that ``keys`` know, for one of ``roles``."""
+
+    def admit(hello: Hello) -> tuple[Identity, bytes]:
+        match hello:
+            case {"k": str() as id, "r": str() as role, "i": str() as name}:
+                if role in roles and (key := keys.find(id, role, name)):
+                    return Identity(role, name, key), key.secret
+                claimed = f"the key {id[:16]!r} (role {role[:16]!r}, name {name[:128]!r})"
+                raise AuthError(f"{claimed} is unknown here, or revoked, or its role has no access")
+        raise AuthError("a peer claims no key")
+
+    return admit
+
+
+def prove_to_client(sock: socket, purpose: str, admit: Admit, limit: float = TIME_LIMIT) -> Identity:
+    """The listening side. Raises AuthError, StaleTicket or ProtocolError when the peer fails the proof."""
     with gevent.Timeout(limit, AuthError("the handshake took too long")):
         greeting = _send(sock, {"v": VERSION, "p": purpose, "n": os.urandom(32)})
         answer, _ = _receive(sock)
@@ -59,19 +94,27 @@ def prove_to_client(
                 transcript = digest(b"transcript", greeting, hello, _binding(sock.getsockname()))
             case _:
                 raise ProtocolError("malformed handshake")
-        key = _claimed_key(hello, keys, roles)
-        secret = key.secret if key else os.urandom(32)
-        if not hmac.compare_digest(proof, digest(secret, b"client", transcript)) or key is None:
-            _send(sock, {"e": "denied"})
-            raise AuthError("a peer failed the proof of the cluster key")
+        try:
+            identity, secret = _admitted(hello, admit)
+        except StaleTicket:
+            _send(sock, {"e": _STALE})
+            raise
+        except AuthError:
+            hmac.compare_digest(proof, digest(os.urandom(32), b"client", transcript))
+            _send(sock, {"e": _DENIED})
+            raise
+        if not hmac.compare_digest(proof, digest(secret, b"client", transcript)):
+            _send(sock, {"e": _DENIED})
+            raise AuthError("a peer failed the proof of what it claims to know")
         _send(sock, {"m": digest(secret, b"server", transcript, proof)})
-        if key.name in keys.revoked:  # meanwhile: who ends the links of that name does not know of this one
-            raise AuthError(f"a peer proved the name {key.name}, which was just revoked")
-        return Identity(key.role, key.name)
+        return identity
 
 
-def prove_to_server(sock: socket, purpose: str, key: Key, limit: float | None = TIME_LIMIT) -> None:
-    """The dialling side. Raises AuthError, VersionMismatch, ProtocolError; UnreachableError for silence.
+def prove_to_server(
+    sock: socket, purpose: str, credential: Credential, limit: float | None = TIME_LIMIT
+) -> None:
+    """The dialling side. Raises AuthError, StaleTicket, VersionMismatch, ProtocolError; UnreachableError for
+    silence.
 
     Without a ``limit`` who calls has one.
     """
@@ -86,34 +129,28 @@ def prove_to_server(sock: socket, purpose: str, key: Key, limit: float | None = 
                 pass
             case _:
                 raise ProtocolError("malformed handshake")
-        hello = pack({"v": VERSION, "k": key.id, "r": key.role, "i": key.name, "n": os.urandom(32)})
+        hello = pack({**credential.claim, "v": VERSION, "n": os.urandom(32)})
         transcript = digest(b"transcript", raw_greeting, hello, _binding(sock.getpeername()))
-        proof = digest(key.secret, b"client", transcript)
+        proof = digest(credential.secret, b"client", transcript)
         _send(sock, {"h": hello, "m": proof})
-        answer, _ = _receive(sock)
-        if "e" in answer:
-            raise AuthError(
-                f"it refuses the key {key.id} of {key.path} (role {key.role}, name {key.name}); {_HINT}"
-            )
-        theirs = answer.get("m")
-        if not isinstance(theirs, bytes) or not hmac.compare_digest(
-            theirs, digest(key.secret, b"server", transcript, proof)
-        ):
-            raise AuthError(f"it does not know the key {key.id} of {key.path}; {_HINT}")
+        match _receive(sock)[0]:
+            case {"e": refusal}:
+                if refusal == _STALE:
+                    raise StaleTicket("what was looked up is not there any more: look it up again")
+                raise AuthError(f"it refuses {credential}; {_HINT}")
+            case {"m": bytes() as theirs} if hmac.compare_digest(
+                theirs, digest(credential.secret, b"server", transcript, proof)
+            ):
+                return
+        raise AuthError(f"it does not know {credential}; {_HINT}")
 
 
-def _claimed_key(hello: bytes, keys: KeyRing, roles: Collection[str]) -> Key | None:
+def _admitted(hello: bytes, admit: Admit) -> tuple[Identity, bytes]:
     match unpack(hello):
-        case {
-            "v": int() as version,
-            "k": str() as id,
-            "r": str() as role,
-            "i": str() as name,
-            "n": bytes() as nonce,
-        }:
-            if version == VERSION and len(nonce) == 32 and role in roles:
-                return keys.find(id, role, name)
-            return None
+        case {"v": int() as version, "n": bytes() as nonce} as claim if len(nonce) == 32:
+            if version != VERSION:
+                raise AuthError(f"a peer speaks version {version} of the handshake instead of {VERSION}")
+            return admit(claim)
     raise ProtocolError("malformed handshake")
 
 

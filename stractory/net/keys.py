@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import hashlib
 import hmac
 import logging
 import os
@@ -23,6 +22,7 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 from struct import Struct
+from typing import Any
 
 from stractory.errors import AuthError
 
@@ -39,11 +39,11 @@ _MACHINE = Path("/etc/stractory/cluster.key")
 
 def digest(key: bytes, *parts: bytes) -> bytes:
     """HMAC-SHA256 over the parts, each with its length before it so that none can run into the next."""
-    return hmac.new(key, b"".join(_LENGTH.pack(len(part)) + part for part in parts), hashlib.sha256).digest()
+    return hmac.digest(key, b"".join([_LENGTH.pack(len(part)) + part for part in parts]), "sha256")
 
 
 class Key:
-    """One key, of the file ``path``. Its repr never shows the secret."""
+    """One key, of the file ``path``; also a credential. Its repr never shows the secret."""
 
     __slots__ = ("id", "name", "path", "role", "secret")
 
@@ -52,6 +52,14 @@ class Key:
 
     def __repr__(self) -> str:
         return f"<Key {self.id} {self.role}:{self.name}>"
+
+    def __str__(self) -> str:
+        return f"the key {self.id} of {self.path} (role {self.role}, name {self.name})"
+
+    @property
+    def claim(self) -> dict[str, Any]:
+        """What its holder says in a handshake."""
+        return {"k": self.id, "r": self.role, "i": self.name}
 
     @classmethod
     def new_master(cls, path: Path) -> Key:
@@ -89,21 +97,29 @@ class KeyRing:
         """What the holder of each key, first the current one, can use for something of its own."""
         return [digest(key.secret, b"stractory/1/own", purpose) for key in self.keys]
 
-    def credential(self, *roles: str) -> Key:
-        """A key to prove one of ``roles`` with, the first role preferred.
+    def own(self, role: str) -> list[Key]:
+        """The keys by which their holder can prove ``role``, first the current one."""
+        name = _user_name()
+        return [
+            key.derive(role, name) if key.role == MASTER else key
+            for key in self.keys
+            if key.role in (MASTER, role)
+        ]
 
-        Raises AuthError when the file's current key can stand for none of them, or its name is revoked.
+    def credential(self, *roles: str) -> Key:
+        """A key to prove one of ``roles`` with: the first in the file that can, as the first role it can.
+
+        Raises AuthError where there is none, or its name is revoked.
         """
-        key = self.keys[0]
-        if key.role == MASTER:
-            key = key.derive(roles[0], _user_name())
-        if key.role not in roles:
-            raise AuthError(
-                f"the key in {self.path} is for the role {key.role}; needed: {' or '.join(roles)}"
-            )
-        if key.name in self.revoked:
-            raise AuthError(f"the name {key.name} is revoked in {self.path}")
-        return key
+        for key in self.keys:
+            if key.role == MASTER:
+                key = key.derive(roles[0], _user_name())
+            if key.role in roles:
+                if key.name in self.revoked:
+                    raise AuthError(f"the name {key.name} is revoked in {self.path}")
+                return key
+        there = " and ".join(dict.fromkeys(key.role for key in self.keys))
+        raise AuthError(f"the key in {self.path} is for the role {there}; needed: {' or '.join(roles)}")
 
     def find(self, key_id: str, role: str, name: str) -> Key | None:
         """The key that a peer of this role and name must know; None for an unknown or revoked one."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import gevent
 
+from stractory.errors import AuthError
 from stractory.net.handshake import Identity
 from stractory.net.keys import KeyRing
 from stractory.net.link import Link
@@ -21,11 +22,17 @@ class ProvedLinks:
         self._keys = keys
         self._identities: dict[Link, Identity] = {}
 
+    def __getitem__(self, link: Link) -> Identity:
+        """Who is at the other end."""
+        return self._identities[link]
+
     def __iter__(self) -> Iterator[Link]:
         return iter(list(self._identities))
 
     def add(self, link: Link, identity: Identity) -> None:
-        """To be called before anything else runs: a name that was revoked since the proof stays unnoticed."""
+        """Raises AuthError where the name was revoked since the proof."""
+        if identity.name in self._keys.revoked:
+            raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")
         self._identities[link] = identity
         link.call_at_end(lambda reason: self._forget(link))
 

@@ -74,6 +74,7 @@ class Members:
             parent=parent,
         )
         worker, doomed = registration
+        worker.key = node.key
         self._orders.nodes[id] = node
         self._renewals.worker_came()
         log.info(
@@ -108,14 +109,17 @@ class Members:
         """A worker is about to end its actors and say goodbye: it gets no new ones."""
         self._directory.leave(worker)
 
-    def beat(self, worker: Worker, full: bool = False, children: Sequence[bytes] = ()) -> list[bytes]:
+    def beat(
+        self, worker: Worker, full: bool = False, children: Sequence[bytes] = ()
+    ) -> tuple[float, list[bytes]]:
         """A worker's sign of life, whether it has no room for more actors, and which children it vouches for.
 
-        Returns those of these that are known.
+        Returns the time by which tickets are made, and those of these that are known.
         """
         now = time.monotonic()
         self._directory.beat(worker, now, full)
-        return self._orders.isolation.vouch(worker, children, now) if children else []
+        known = self._orders.isolation.vouch(worker, children, now) if children else []
+        return time.time(), known
 
     def child_silent(self, worker: Worker, id: bytes, address: str, process: Process, life: Life) -> None:
         """A child that this registry does not know, for it cannot register while its actor blocks.
@@ -133,6 +137,7 @@ class Members:
                 now=time.monotonic(),
                 parent=worker.id,
             )
+            child.key = worker.key
             self._directory.unlink(child)
             self._changes.notify_all()
 

@@ -26,6 +26,7 @@ from stractory.errors import (
     WorkerFull,
 )
 from stractory.net.calls import Calls
+from stractory.net.keys import Key
 from stractory.net.process import Process
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
@@ -42,13 +43,14 @@ log = logging.getLogger(__name__)
 class Node(NamedTuple):
     """A worker's link, as the registry uses it. ``disconnect`` ends it: the worker will register anew.
 
-    ``defined``: the digests of the definitions that it was told.
+    ``defined``: the digests of the definitions that it was told. ``key``: by which it proved itself.
     """
 
     calls: Calls
     process: Process
     disconnect: Callable[[], None]
     defined: set[bytes]
+    key: Key | None = None
 
 
 class Orders:

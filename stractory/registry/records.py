@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from stractory.net.keys import Key
 from stractory.net.process import Process
 from stractory.wire.info import ActorInfo
 from stractory.wire.life import Life
@@ -138,7 +139,8 @@ class Worker:
     ``condemned``: lives given up while it could not be told to end them; it may still report them.
     ``full``: it said that it has no room for more actors.
     ``abandoned``: what it had when its lease ran out, each taken back if it is the last of its name.
-    ``parent``: the id of the worker that started it for one isolated actor; of any other empty.
+    ``parent``: the id of the worker that started it for one isolated actor; of any other empty. ``key``: by
+    which it proved itself, and its clients' tickets are made; there is none as long as it never did.
     """
 
     id: bytes
@@ -152,6 +154,7 @@ class Worker:
     condemned: set[Life] = field(default_factory=set)
     abandoned: dict[str, Life] = field(default_factory=dict)
     parent: bytes = b""
+    key: Key | None = None
 
     @property
     def pid(self) -> int:

@@ -14,7 +14,7 @@ from gevent.socket import socket
 from stractory.errors import ForbiddenRole, ProtocolError, UnknownMethod
 from stractory.net.address import Address
 from stractory.net.calls import Calls
-from stractory.net.handshake import Identity, prove_to_client
+from stractory.net.handshake import Identity, holders, prove_to_client
 from stractory.net.keys import NODE, OPERATOR, ROLES, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener
@@ -22,12 +22,13 @@ from stractory.net.process import Process
 from stractory.net.proved import ProvedLinks
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
+from stractory.net.tickets import Issuer
 from stractory.registry.members import Members
 from stractory.registry.orders import Node
-from stractory.registry.records import Worker
+from stractory.registry.records import Actor, Worker
 from stractory.registry.service import Registry
 from stractory.wire.dialling import Dial
-from stractory.wire.info import ActorInfo
+from stractory.wire.info import ActorInfo, Location
 from stractory.wire.life import Life, Report, check_name
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class RegistryServer:
         self._links.end_revoked()
 
     def _handle(self, sock: socket, peer: Any) -> None:
-        identity = prove_to_client(sock, "registry", self._keys, ROLES)
+        identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))
         where = Address(peer[0], peer[1])
         link = Link(
             sock,
@@ -91,7 +92,7 @@ class RegistryServer:
             return
         link.accept_stream(stream)
         if identity.role == NODE:
-            Calls(stream, Serving(NodeMethods(self._registry.members, link).methods))
+            Calls(stream, Serving(NodeMethods(self._registry.members, identity, link).methods))
         else:
             Calls(stream, Serving(client_methods(self._registry, identity, link)))
 
@@ -99,12 +100,17 @@ class RegistryServer:
 def client_methods(registry: Registry, identity: Identity, link: Link) -> Methods:
     """What clients and operators may call. Creating and destroying is for operators."""
 
+    issuer = Issuer(identity)
+
+    def lookup(names: list[str], waits: bool = True) -> list[Location | None]:
+        return [_location(actor, issuer) if actor else None for actor in registry.lookup(names, waits)]
+
     def wait(name: str, timeout: float | None) -> ActorInfo:
         return registry.wait(name, timeout, cancelled=lambda: link.ended is not None)
 
     link.call_at_end(lambda reason: registry.wake_waiters())
     methods: Methods = {
-        "lookup": registry.lookup,
+        "lookup": lookup,
         "wait": wait,
         "list": registry.list_actors,
         "watch": registry.watching.watch,
@@ -120,6 +126,14 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
     return methods
 
 
+def _location(actor: Actor, issuer: Issuer) -> Location:
+    """Where it is, and what lets the client in there."""
+    info, key = actor.info, actor.worker.key
+    if key is None or info.coming:
+        return Location(info)
+    return Location(info, *issuer.issue(key, info.name, info.epoch))
+
+
 def _forbidden(name: str, identity: Identity) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise ForbiddenRole(
@@ -132,8 +146,9 @@ def _forbidden(name: str, identity: Identity) -> Callable[..., Any]:
 class NodeMethods:
     """What one worker may call, and ``blame`` whoever watches over it."""
 
-    def __init__(self, members: Members, link: Link) -> None:
+    def __init__(self, members: Members, identity: Identity, link: Link) -> None:
         self._members = members
+        self._key = identity.key
         self._link = link
         self._worker: Worker | None = None
         self.methods: Methods = {"register": self._register, "blame": members.blame}
@@ -150,19 +165,20 @@ class NodeMethods:
         runtime: str,
         reports: list[Any],
         parent: bytes = b"",
-    ) -> tuple[float, list[Life]]:
-        """Returns the lease, how many seconds without a sign of life end it, and lives that are to end."""
+    ) -> tuple[float, list[Life], float]:
+        """Returns the lease, how many seconds without a sign of life end it, lives that are to end, and the
+        time by which tickets are made."""
         told = [Report.from_wire(report) for report in reports]
         check_worker(id, address, runtime, parent, [report.life for report in told])
         known_as = Process.from_wire(process)
         stream = self._link.open(Dial("worker"), label=f"worker {address}")
         stream.wait_accepted()
-        node = Node(Calls(stream), known_as, self._disconnect, set())
+        node = Node(Calls(stream), known_as, self._disconnect, set(), self._key)
         stream.call_at_end(lambda error: self._disconnect())  # a worker that cannot be told anything is none
         worker, doomed = self._members.register(node, id, address, runtime, told, parent)
         self._worker = worker
         self._link.call_at_end(lambda reason: _spawn(self._members.link_ended, worker, node))
-        return self._members.lease, [actor.life for actor in doomed]
+        return self._members.lease, [actor.life for actor in doomed], time.time()
 
     def _child_silent(self, id: bytes, address: str, process: list[Any], life: list[Any]) -> None:
         told = Process.from_wire(process), Life.from_wire(life)

@@ -163,20 +163,16 @@ class Registry:
         self._orders.end(actor, deadline, late)
         self._ledger.settle(actor.life)
 
-    def lookup(self, names: list[str], waits: bool = True) -> list[ActorInfo | None]:
-        """Where each name is, None where there is no such actor.
+    def lookup(self, names: list[str], waits: bool = True) -> list[Actor | None]:
+        """The actor of each name, None where there is none.
 
-        One that is just coming back is waited for, a while, if ``waits``; its row may tell that it still is.
+        One that is just coming back is waited for, a while, if ``waits``; it may still be coming after that.
         """
         self._settling.wait_for_names(names, awaited=waits)
         if waits:
             self._renewals.wait_for(names)
-        found: list[ActorInfo | None] = []
-        for name in names:
-            actor = self._directory.find(name) or self._replaced.get(name)
-            there = actor is not None and (actor.coming or actor.state in THERE)
-            found.append(actor.info if actor and there else None)
-        return found
+        found = [self._directory.find(name) or self._replaced.get(name) for name in names]
+        return [actor if actor and (actor.coming or actor.state in THERE) else None for actor in found]
 
     def wait(self, name: str, timeout: float | None, cancelled: Callable[[], bool]) -> ActorInfo:
         """Where ``name`` is, as soon as it runs. Raises CallTimeout."""

@@ -1,10 +1,10 @@
-"""The two headers with which a stream, or a connection to an actor's own port, begins.
+"""The two headers with which a stream begins.
 
 The side that opens says what it wants; the other accepts or refuses. Each header is a big-endian 16-bit
 length and so many bytes of msgpack::
 
-    dial     [service: str, name: str, epoch: uint]     service is "actor", "registry" or "worker";
-                                                        name and epoch are "" and 0 but for actors
+    dial     [service: str, name: str, epoch: uint,     service is "actor", "registry" or "worker"; the
+              ticket: bin]                              rest is empty or 0 but for actors
     answer   []                                         accepted
              [code: str, message: str, details: map]    refused, as in stractory.wire.failures
 
@@ -31,6 +31,7 @@ class Dial(NamedTuple):
     service: str
     name: str = ""
     epoch: int = 0
+    ticket: bytes = b""
 
 
 def _frame(packed: bytes) -> bytes:
@@ -45,8 +46,8 @@ def encode_dial(dial: Dial) -> bytes:
 def decode_dial(packed: bytes) -> Dial:
     """Raises ProtocolError."""
     match unpack(packed):
-        case [str() as service, str() as name, int() as epoch]:
-            return Dial(service, name, epoch)
+        case [str() as service, str() as name, int() as epoch, bytes() as ticket]:
+            return Dial(service, name, epoch, ticket)
     raise ProtocolError("malformed dial header")
 
 

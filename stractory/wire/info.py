@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class ActorInfo(NamedTuple):
@@ -31,6 +31,33 @@ class ActorInfo(NamedTuple):
     def coming(self) -> bool:
         """In the answer to a look-up: it is about to be there again, and nowhere now."""
         return self.state in ("waiting", "pending", "ending", "awaited")
+
+
+class Location(NamedTuple):
+    """What a look-up tells a client of an actor, and the credential that lets it in there.
+
+    ``ticket`` and ``secret`` are empty for one that is nowhere now.
+    """
+
+    info: ActorInfo
+    ticket: bytes = b""
+    secret: bytes = b""
+
+    @classmethod
+    def from_wire(cls, row: Any) -> Location:
+        info, ticket, secret = row
+        return cls(ActorInfo(*info), ticket, secret)
+
+    @property
+    def claim(self) -> dict[str, Any]:
+        """What its holder says in a handshake."""
+        return {"t": self.ticket}
+
+    def __repr__(self) -> str:
+        return f"<Location {self.info}>"
+
+    def __str__(self) -> str:
+        return f"the registry's ticket to {self.info.name!r}"
 
 
 class WorkerInfo(NamedTuple):

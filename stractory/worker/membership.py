@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable
 from itertools import count
 
@@ -18,7 +19,7 @@ from stractory.net.answers import DEFAULT_TIMEOUT
 from stractory.net.calls import Calls
 from stractory.net.descriptors import descriptors
 from stractory.net.dial import dial
-from stractory.net.keys import NODE, KeyRing
+from stractory.net.keys import NODE, Key, KeyRing
 from stractory.net.link import Link, Serve
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life, Phase, Report
@@ -79,7 +80,10 @@ class Membership:
         vouched = (voucher.last_acknowledged,) if voucher is not None else ()
         self._fence = Fence(self._cut_off, *vouched)
         self.look = self._fence.look  # whether it is time to suspend them
+        self._registry_time = time.time() - boot_time()  # at the start of this machine
+        self._key: Key | None = None  # by which it is registered
         self._linked = Event()
+        self._wake = Event()  # set when the link is over, and when there may be another key
         self._sequence = count(1)  # of all snapshots
         self._calls: Calls | None = None
         self._link: Link | None = None
@@ -102,16 +106,16 @@ class Membership:
             else:
                 attempt, refusal = 0, ""
                 self.registered.set()
-                self._send_heartbeats()
-                gevent.sleep(RETRY[0])
-                continue
+            if self._link is not None and self._link.ended is None:  # by an older key, perhaps
+                self._send_heartbeats(self._link)
             gevent.sleep(RETRY[min(attempt, len(RETRY) - 1)])
             attempt += 1
         return None
 
     @descriptors.lent()
     def _register(self) -> None:
-        link = dial(self._registry, "registry", self._keys.credential(NODE), self._serve)
+        key = self._keys.credential(NODE)
+        link = dial(self._registry, "registry", key, self._serve)
         try:
             stream = link.open(Dial("registry"), label=f"registry {self._registry}")
             stream.wait_accepted()
@@ -120,16 +124,17 @@ class Membership:
             exits = [Report(life, Phase.ENDING) for life in self._exits]
             parent = b"" if self._voucher is None else self._voucher.parent
             sent = boot_time()
-            self.lease, doomed = calls.call(
+            self.lease, doomed, registry_time = calls.call(
                 "register", self._id, self.advertised, process.own(), self._runtime, reports + exits, parent
             )
         except BaseException:
             link.close()
             raise
-        self._link, self._calls = link, calls
+        self._link, self._calls, self._key = link, calls, key
         self._linked.set()
         self._heartbeat = min(HEARTBEAT, self.lease / 4)
         self._fence.hold(self.lease, sent)
+        self._registry_time = registry_time - sent
         self._host.resume({Life.from_wire(life) for life in doomed})
         self.look()  # by now the answer itself may have come too late
         for life, phase in reports:
@@ -161,30 +166,51 @@ class Membership:
             gevent.spawn(self._link.close)
         return True
 
-    def _send_heartbeats(self) -> None:
-        assert self._link is not None and self._calls is not None
-        ended = Event()
-        self._link.call_at_end(lambda reason: ended.set())
+    def _send_heartbeats(self, link: Link) -> None:
+        """Until the link is over, or it is time to register by another key."""
+        assert self._calls is not None
+        link.call_at_end(lambda reason: self._wake.set())
         try:
             if self._children.alive():  # of those that block a new registry does not hear otherwise
                 self._beat(self._calls)
-            while not ended.wait(self._heartbeat):
-                self._beat(self._calls)
+            while link.ended is None:
+                self._wake.wait(self._heartbeat)
+                self._wake.clear()
+                if link.ended is None:
+                    self._beat(self._calls)
+                    if self._has_other_key():
+                        break
         except (StractoryError, OSError) as error:
             log.warning("no heartbeat: %s", error)
-            self._link.close()
+            link.close()
         else:
-            if not self._leaving:
-                log.warning("%s", self._link.ended)
+            if link.ended is not None and not self._leaving:
+                log.warning("%s", link.ended)
+
+    def _has_other_key(self) -> bool:
+        """Whether it would prove another key than it did: clients get tickets made with that one."""
+        try:
+            return self._key is None or self._keys.credential(NODE).secret != self._key.secret
+        except AuthError:
+            return True
+
+    def keys_changed(self) -> None:
+        """Register anew, over another link, if that is by another key."""
+        self._wake.set()
 
     def _beat(self, calls: Calls) -> None:
         # One that others vouch for may block: then the answer is there, and its time over, when it goes on.
         limit = DEFAULT_TIMEOUT if self._voucher is None else None
         sent = boot_time()
-        known = calls.call("beat", self._is_full(), self._children.alive(), call_timeout=limit)
+        now, known = calls.call("beat", self._is_full(), self._children.alive(), call_timeout=limit)
         self._fence.acknowledged(sent)
+        self._registry_time = now - sent
         for id, pid, note in self._children.acknowledged(known, sent):
             calls.post("child_silent", (id, note.address, process.of(pid), note.life), {})
+
+    def registry_time(self) -> float:
+        """The time by the registry's clock, in seconds since 1970."""
+        return self._registry_time + boot_time()
 
     def _tell_child_ended(self, id: bytes, status: int) -> None:
         if self._calls is not None:

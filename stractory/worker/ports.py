@@ -1,7 +1,7 @@
 """Actors' own ports: an actor served on a port of its own, opened when first asked for.
 
-A public port gives its connections to the actor as they are. Any other asks for the proof of the cluster key
-and for the dial header, so that a client notices when the port belongs to another life by now.
+A public port gives its connections to the actor as they are. Any other asks for the proof of a ticket to this
+life of the actor, so that a client notices when the port belongs to another by now.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import gevent
 from gevent.socket import socket
 
 from stractory.actors.kinds import Closable, HasPort
-from stractory.errors import ActorNotPublic, PortUnavailable, ProtocolError, StaleLocation
+from stractory.errors import ActorNotPublic, AuthError, PortUnavailable, StaleLocation, StaleTicket
 from stractory.net.address import Address
 from stractory.net.descriptors import descriptors, is_lack
-from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
-from stractory.net.headers import receive_header
-from stractory.net.keys import CLIENT, OPERATOR, KeyRing
+from stractory.net.handshake import TIME_LIMIT, Hello, Identity, prove_to_client
+from stractory.net.keys import KeyRing
 from stractory.net.listener import Ports
 from stractory.net.sockets import SocketStream
-from stractory.wire.dialling import ACCEPTED, Dial, decode_dial, encode_refusal
+from stractory.net.tickets import Tickets
 from stractory.worker.actor import Actor
 
 log = logging.getLogger(__name__)
@@ -36,9 +34,12 @@ class ActorPorts:
     ``allow_public``: "no", "loopback" or "yes". ``limit``: seconds that who connects has for the proof.
     """
 
-    def __init__(self, ports: Ports, keys: KeyRing, allow_public: str, limit: float = TIME_LIMIT) -> None:
+    def __init__(
+        self, ports: Ports, keys: KeyRing, tickets: Tickets, allow_public: str, limit: float = TIME_LIMIT
+    ) -> None:
         self._ports = ports
         self._keys = keys
+        self._tickets = tickets
         self._allow_public = allow_public
         self._limit = limit
         self._listeners: dict[Actor, Closable] = {}
@@ -84,7 +85,7 @@ class ActorPorts:
         """End the connections of those whose name the keys revoke by now."""
         for stream, identity in list(self._proved.items()):
             if identity.name in self._keys.revoked and not stream.closed:
-                log.warning("%s %s is revoked: its connection ends", *identity)
+                log.warning("%s %s is revoked: its connection ends", identity.role, identity.name)
                 stream.abort()
 
     def _close(self, actor: Actor) -> None:
@@ -105,15 +106,20 @@ class ActorPorts:
             raise
 
     def _receive_proof(self, actor: Actor, stream: SocketStream) -> None:
-        identity = prove_to_client(stream, "actor", self._keys, (OPERATOR, CLIENT), self._limit)
+        admit_to_it = self._tickets.admit_to(actor.life.name, actor.life.epoch)
+
+        def admit(hello: Hello) -> tuple[Identity, bytes]:
+            admitted = admit_to_it(hello)
+            try:
+                actor.check_running()
+            except StaleLocation as error:
+                raise StaleTicket(str(error)) from None
+            return admitted
+
+        identity = prove_to_client(stream, "actor", admit, self._limit)
+        if identity.name in self._keys.revoked:
+            raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")
         self._proved[stream] = identity
-        with gevent.Timeout(self._limit, ProtocolError("no dial header came in time")):
-            wanted = receive_header(stream, decode_dial, ProtocolError("it ended before its dial header"))
-        if actor.ended or wanted != Dial("actor", actor.life.name, actor.life.epoch):
-            error = StaleLocation(f"{wanted.name!r} is not at this port any more")
-            stream.sendall(encode_refusal(error))
-            raise error
-        stream.sendall(ACCEPTED)
 
 
 def _open_port(server: HasPort, ports: Ports, actor: Actor) -> Closable:

@@ -15,12 +15,13 @@ from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.descriptors import is_lack
 from stractory.net.handshake import TIME_LIMIT, prove_to_client
-from stractory.net.keys import CLIENT, OPERATOR, KeyRing
+from stractory.net.keys import KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports
 from stractory.net.proved import ProvedLinks
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
+from stractory.net.tickets import Tickets
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life
 from stractory.wire.shipping import runtime
@@ -84,7 +85,8 @@ class WorkerServer:
             most=max_actors,
         )
         ports = Ports(listen.host, port_range, insecure_plaintext)
-        self._ports = ActorPorts(ports, keys, allow_public, self._proof_limit)
+        self._tickets = Tickets(keys, lambda: self.membership.registry_time())
+        self._ports = ActorPorts(ports, keys, self._tickets, allow_public, self._proof_limit)
         if voucher is None:
             self._listener = Listener(
                 listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext
@@ -132,8 +134,9 @@ class WorkerServer:
         self.membership.leave()
         gevent.joinall([gevent.spawn(link.close) for link in self._links], timeout=LINKS_LIMIT)
 
-    def end_revoked(self) -> None:
-        """End the connections of those whose name the keys revoke by now, on own ports too."""
+    def keys_changed(self) -> None:
+        """Prove the keys there are now, and end the connections of those whose name they revoke."""
+        self.membership.keys_changed()
         self._links.end_revoked()
         self._ports.end_revoked()
 
@@ -145,7 +148,7 @@ class WorkerServer:
     # ---- streams ---------------------------------------------------------------------------------------
 
     def _handle(self, sock: socket, peer: Any) -> None:
-        identity = prove_to_client(sock, "worker", self._keys, (OPERATOR, CLIENT), self._proof_limit)
+        identity = prove_to_client(sock, "worker", self._tickets.admit, self._proof_limit)
         where = Address(peer[0], peer[1])
         link = Link(
             sock, dialled=False, peer=f"{identity.role} {identity.name} at {where}", serve=self._serve
@@ -163,6 +166,7 @@ class WorkerServer:
         try:
             if dial.service != "actor":
                 raise UnknownMethod(f"a worker has no service {dial.service!r}")
+            self._tickets.check(dial.ticket, dial.name, dial.epoch, self._links[link])
             actor = self._host.find(dial.name, dial.epoch)
             actor.check_running()
         except StractoryError as error:

@@ -10,7 +10,7 @@ import stractory
 from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.handshake import prove_to_client
+from stractory.net.handshake import holders, prove_to_client
 from stractory.net.keys import ROLES
 from stractory.net.link import Link
 from stractory.net.listener import Listener
@@ -32,7 +32,7 @@ class Script:
         self.listener = Listener(address("0"), self._handle, name="script")
 
     def _handle(self, sock, peer):
-        prove_to_client(sock, "registry", self._keys, ROLES)
+        prove_to_client(sock, "registry", holders(self._keys, ROLES))
         link = Link(sock, dialled=False, peer="client", serve=self._serve)
         self.links.append(link)
         link.run()

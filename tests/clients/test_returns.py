@@ -14,7 +14,7 @@ from stractory.clients import returns
 from stractory.clients.deadline import Deadline
 from stractory.clients.returns import NAMES_LIMIT, Returns
 from stractory.errors import ActorLost, ActorNotFound, AuthError, RegistryUnavailable
-from stractory.wire.info import ActorInfo
+from stractory.wire.info import ActorInfo, Location
 from tests.support.green import green_until
 
 
@@ -35,8 +35,8 @@ class Waiting:
         self.became = "given up"
 
 
-def info(name: str, state: str = "running") -> ActorInfo:
-    return ActorInfo(name, "eventemitter", "worker", 2, state, 0.0, False, False)
+def location(name: str, state: str = "running") -> Location:
+    return Location(ActorInfo(name, "eventemitter", "worker", 2, state, 0.0, False, False))
 
 
 class Search:
@@ -49,7 +49,7 @@ class Search:
         self._answers = list(answers)
         self.returns = Returns(self._lookup, self._open)
 
-    def _lookup(self, names: Sequence[str], deadline: Deadline) -> list[ActorInfo | None]:
+    def _lookup(self, names: Sequence[str], deadline: Deadline) -> list[Location | None]:
         self.asked.append(list(names))
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         found = answer(names)
@@ -57,11 +57,11 @@ class Search:
             raise found
         return found
 
-    def _open(self, lasting: Any, info: ActorInfo) -> Any:
-        self.opened.append(info.name)
+    def _open(self, lasting: Any, location: Location) -> Any:
+        self.opened.append(location.info.name)
         if self.failures:
             raise self.failures.pop(0)
-        return f"stream of {info.name}"
+        return f"stream of {location.info.name}"
 
     def add(self, *names: str) -> list[Waiting]:
         waiting = [Waiting(name) for name in names]
@@ -70,8 +70,8 @@ class Search:
         return waiting
 
 
-def all_there(names: Sequence[str]) -> list[ActorInfo]:
-    return [info(name) for name in names]
+def all_there(names: Sequence[str]) -> list[Location]:
+    return [location(name) for name in names]
 
 
 def all_gone(names: Sequence[str]) -> list[None]:
@@ -108,7 +108,7 @@ def test_a_registry_that_is_away_is_asked_again_for_the_same() -> None:
 
 def test_what_is_coming_is_waited_for_and_what_is_gone_given_up() -> None:
     search = Search(
-        lambda names: [info("a", "waiting"), None], lambda names: [info("a", "pending")], all_there
+        lambda names: [location("a", "waiting"), None], lambda names: [location("a", "pending")], all_there
     )
     coming, gone = search.add("a", "b")
     green_until(lambda: coming.became == "stream of a" and gone.became == "given up")

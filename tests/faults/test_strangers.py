@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket as blocking
+from typing import NamedTuple
 
 import pytest
 from gevent import socket
@@ -14,6 +15,7 @@ from stractory.net import handshake, keys, process
 from stractory.net.address import address
 from stractory.net.calls import Calls
 from stractory.net.dial import dial
+from stractory.net.handshake import Credential
 from stractory.wire.dialling import Dial, encode_dial
 from stractory.wire.frames import DATA, GO_AWAY, SYN, header
 from tests.factory.test_factory import exchange, host_port
@@ -21,19 +23,31 @@ from tests.support.actors import echo
 from tests.support.cluster import Cluster, until
 from tests.support.faults import descriptors, resident
 from tests.support.green import green_until
+from tests.support.tickets import located
 
 
 def adder(options):
     return {"add": lambda a, b: a + b}
 
 
+class Victim(NamedTuple):
+    """What strangers connect to, where that is, and the pid of its process; what a client proves there."""
+
+    purpose: str
+    where: str
+    pid: int
+    credential: Credential
+
+
 @pytest.fixture(params=["registry", "worker"])
 def victim(request, breakable, strac):
-    """What strangers connect to, where that is, and the pid of its process; an actor is there too."""
+    """One of them; an actor is there too."""
     info = strac.create("a", stractory.rpc(adder))
+    ring = keys.load(breakable.key_file)
     if request.param == "registry":
-        return "registry", breakable.address, breakable.registry.pid
-    return "worker", info.worker, next(each.pid for each in strac.workers() if each.address == info.worker)
+        return Victim("registry", breakable.address, breakable.registry.pid, ring.credential(keys.OPERATOR))
+    pid = next(each.pid for each in strac.workers() if each.address == info.worker)
+    return Victim("worker", info.worker, pid, located(ring, "a", info.epoch))
 
 
 def serves(cluster):
@@ -56,13 +70,12 @@ BREAKING = {
 @pytest.mark.parametrize("bytes", BREAKING.values(), ids=BREAKING.keys())
 def test_frames_that_break_the_rules(breakable, victim, bytes):
     """Row 26."""
-    purpose, where, pid = victim
-    key = keys.load(breakable.key_file).credential(keys.OPERATOR)
+    purpose, where, pid, credential = victim
     open_before, memory = descriptors(pid), []
     for _ in range(2):  # the memory that it takes for the first ones it uses for all
         for _ in range(20):
             with socket.create_connection(host_port(where), timeout=20) as sock:
-                handshake.prove_to_server(sock, purpose, key)
+                handshake.prove_to_server(sock, purpose, credential)
                 with contextlib.suppress(ConnectionError):
                     sock.sendall(bytes)
                     while sock.recv(65536):
@@ -75,13 +88,12 @@ def test_frames_that_break_the_rules(breakable, victim, bytes):
 
 def test_frames_that_are_cut_and_frames_that_drip(breakable, victim):
     """Row 26: of who sends slowly or leaves, no more is kept than what came."""
-    purpose, where, pid = victim
-    key = keys.load(breakable.key_file).credential(keys.OPERATOR)
+    purpose, where, pid, credential = victim
     open_before, memory_before = descriptors(pid), resident(pid)
     with contextlib.ExitStack() as stack:
         for size in (3, 20, 60, len(OPENED)) * 25:
             sock = stack.enter_context(socket.create_connection(host_port(where), timeout=20))
-            handshake.prove_to_server(sock, purpose, key)
+            handshake.prove_to_server(sock, purpose, credential)
             for byte in OPENED[:size]:
                 sock.sendall(b"%c" % byte)
         assert descriptors(pid) >= open_before + 100
@@ -109,8 +121,11 @@ def test_malformed_messages(breakable, strac, service, bytes):
     info = strac.create("a", stractory.rpc(adder))
     where = breakable.address if service == "registry" else info.worker
     purpose = "registry" if service == "registry" else "worker"
-    wanted = Dial("actor", "a", info.epoch) if service == "actor" else Dial(service)
-    link = dial(address(where), purpose, keys.load(breakable.key_file).credential(keys.OPERATOR))
+    ring = keys.load(breakable.key_file)
+    there = located(ring, "a", info.epoch)
+    wanted = Dial("actor", "a", info.epoch, there.ticket) if service == "actor" else Dial(service)
+    credential = ring.credential(keys.OPERATOR) if service == "registry" else there
+    link = dial(address(where), purpose, credential)
     for _ in range(10):
         stream = link.open(wanted, label="stranger")
         stream.settimeout(20)
@@ -179,7 +194,7 @@ def test_a_worker_that_says_what_cannot_be(tmp_path):
 
 def test_thousands_of_silent_connections(breakable, victim):
     """Row 28."""
-    _, where, pid = victim
+    _, where, pid, _ = victim
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     open_before = descriptors(pid)
@@ -211,7 +226,7 @@ def test_another_version_of_the_wire(breakable, monkeypatch):
 
 def test_another_key(breakable, victim, tmp_path):
     """Row 31."""
-    purpose, where, _ = victim
+    purpose, where, *_ = victim
     stranger = keys.load(tmp_path / "other.key", create=True).credential(keys.OPERATOR)
     with pytest.raises(stractory.AuthError, match=r"other\.key"):
         dial(address(where), purpose, stranger)

@@ -29,7 +29,7 @@ from stractory.registry.service import Registry
 from stractory.store.durable import DurableStore
 from stractory.store.interface import Snapshot
 from stractory.wire.life import Phase, Report, Terms
-from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, outcome
+from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
 from tests.support.green import green_until
 
 GONE = Process(process.own().machine, 2**30, 0)
@@ -84,7 +84,7 @@ def test_a_name_is_held_for_the_worker_that_has_it(series: Series) -> None:
     before, _, info = begin(series)
     life = life_of(before)
     registry = series.start()
-    found = outcome(registry.lookup, ["room"])
+    found = outcome(look_up, registry, ["room"])
     other = FakeWorker(registry, b"2")
     creating = outcome(create, registry, create_id=b"another")
     gevent.idle()
@@ -99,7 +99,7 @@ def test_who_does_not_want_to_wait_hears_that_a_name_is_awaited(series: Series) 
     begin(series)
     registry = series.start()
     with gevent.Timeout(LIMIT):
-        found, another = registry.lookup(["room", "another"], False)
+        found, another = look_up(registry, ["room", "another"], False)
     assert found is not None and found.coming and another is None
 
 
@@ -122,7 +122,7 @@ def test_a_repeated_creation_finds_what_it_made(series: Series) -> None:
 def test_what_was_never_known_is_free_at_once(series: Series) -> None:
     begin(series)
     registry = series.start()
-    assert registry.lookup(["another"]) == [None]  # it would be settled after the limit of this test
+    assert look_up(registry, ["another"]) == [None]  # it would be settled after the limit of this test
 
 
 def test_what_its_worker_does_not_have_any_more_is_free(series: Series) -> None:
@@ -159,7 +159,7 @@ def test_what_comes_back_is_made_again_of_what_was_kept(series: Series, where) -
     assert worker.definitions == [DEFINITION.packed]
     assert order.args[0].epoch > info.epoch and order.args[0].terms == Terms(restart="on-failure")
     order.answer.set()
-    (found,) = registry.lookup(["room"])
+    (found,) = look_up(registry, ["room"])
     assert found is not None and found.worker == worker.worker.address
 
 
@@ -170,7 +170,7 @@ def test_what_was_told_to_end_is_not_made_again(series: Series) -> None:
     assert series.store is not None
     registry = series.start()
     other = FakeWorker(registry, b"2")
-    assert registry.lookup(["room"]) == [None]
+    assert look_up(registry, ["room"]) == [None]
     assert other.orders.empty()
     ending.kill()
 
@@ -182,11 +182,11 @@ def test_each_life_that_is_made_again_is_kept(series: Series) -> None:
     other.told("create").answer.set_exception(ActorStartFailed("no luck"))
     order = other.told("create")
     order.answer.set()
-    (second,) = registry.lookup(["room"])
+    (second,) = look_up(registry, ["room"])
     assert second is not None and second.epoch > first.epoch
     registry = series.start()
     FakeWorker(registry, b"2", reports=[Report(order.args[0], Phase.RUNNING)])
-    assert registry.lookup(["room"]) == [second]
+    assert look_up(registry, ["room"]) == [second]
 
 
 def test_a_life_that_a_worker_brings_is_kept(series: Series) -> None:
@@ -246,7 +246,7 @@ def test_a_destroy_that_cannot_be_written_is_told(series: Series, monkeypatch: p
     ending = outcome(registry.destroy, "room", LIMIT)
     worker.told("destroy").answer.set()
     assert isinstance(ending.get(timeout=LIMIT), StoreError)
-    assert registry.lookup(["room"]) == [None]
+    assert look_up(registry, ["room"]) == [None]
 
 
 def test_an_exit_is_known_when_that_is_durable(series: Series, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +352,7 @@ def test_what_cannot_be_kept_again_waits(slow, series: Series) -> None:
     store.next().set_exception(StoreError("the disk is full"))
     store.next().set(True)
     other.told("create").answer.set()
-    (found,) = registry.lookup(["room"])
+    (found,) = look_up(registry, ["room"])
     assert found is not None and found.worker == other.worker.address
 
 
@@ -384,7 +384,7 @@ def test_a_next_life_may_begin_under_two_registries(series: Series, word: str) -
         order = other.told("create")
         assert order.args[0].epoch > life.epoch
         order.answer.set()
-    assert [row is not None for row in registry.lookup(["room"])] == [True]
+    assert [row is not None for row in look_up(registry, ["room"])] == [True]
 
 
 @pytest.mark.parametrize("reported", [Phase.RUNNING, Phase.ENDING])
@@ -394,7 +394,7 @@ def test_what_ended_well_is_over_under_the_next_registry_too(series: Series, rep
     registry = series.start()
     worker = FakeWorker(registry, b"1", reports=[Report(life, reported)])
     registry.members.exited(worker.worker, "room", life.epoch, 0)
-    assert registry.lookup(["room"]) == [None]
+    assert look_up(registry, ["room"]) == [None]
     assert worker.orders.empty()
 
 
@@ -436,7 +436,7 @@ def test_a_creation_that_failed_is_not_tried_by_the_next_registry(series: Series
     assert isinstance(creating.get(timeout=LIMIT), CallTimeout)
     registry = series.start()
     other = FakeWorker(registry, b"2")
-    assert registry.lookup(["room"]) == [None]
+    assert look_up(registry, ["room"]) == [None]
     assert other.orders.empty()
 
 
@@ -505,7 +505,7 @@ def test_an_older_copy_of_what_was_destroyed_is_ended_by_the_next_registry(serie
     registry.members._bury(worker.worker, proved=False)
     other = FakeWorker(registry, b"2")
     other.told("create").answer.set()
-    assert registry.lookup(["room"])[0] is not None
+    assert look_up(registry, ["room"])[0] is not None
     ending = outcome(registry.destroy, "room", LIMIT)
     other.told("destroy").answer.set()
     assert ending.get(timeout=LIMIT) is None
@@ -540,7 +540,7 @@ def test_the_next_life_goes_on_from_the_state_of_the_last(series: Series) -> Non
     order = other.told("create")
     assert state_for(order) == b"two"
     order.answer.set()
-    (second,) = registry.lookup(["room"])
+    (second,) = look_up(registry, ["room"])
     assert second is not None
     assert not keep(other.worker, "room", first.epoch, 4, b"of another life")
     assert keep(other.worker, "room", second.epoch, 1, b"three")

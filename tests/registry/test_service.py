@@ -46,6 +46,11 @@ class Order(NamedTuple):
     answer: AsyncResult[None]
 
 
+def look_up(registry, *arguments):
+    """What clients would be told of what it finds."""
+    return [actor and actor.info for actor in registry.lookup(*arguments)]
+
+
 class FakeWorker:
     """One worker and its link."""
 
@@ -220,11 +225,11 @@ def test_a_look_up_waits_for_what_replaces_an_actor(registry, worker):
     created(registry, worker)
     replacing = outcome(create, registry, "replace")
     end = worker.told("destroy")
-    assert [info.state for info in registry.lookup(["room"], False)] == ["ending"]
-    looking = outcome(registry.lookup, ["room"])
+    assert [info.state for info in look_up(registry, ["room"], False)] == ["ending"]
+    looking = outcome(look_up, registry, ["room"])
     end.answer.set()
     start = worker.told("create")
-    assert [info.state for info in registry.lookup(["room"], False)] == ["pending"]
+    assert [info.state for info in look_up(registry, ["room"], False)] == ["pending"]
     start.answer.set()
     new = replacing.get(timeout=LIMIT)
     assert looking.get(timeout=LIMIT) == [new]
@@ -236,7 +241,7 @@ def test_a_replace_that_times_out_leaves_the_name_to_the_old_one_until_it_has_en
         create(registry, "replace", timeout=0.01)
     with pytest.raises(ActorExists, match="being ended"):
         create(registry)
-    assert registry.lookup(["room"]) == [None]
+    assert look_up(registry, ["room"]) == [None]
     worker.told("destroy").answer.set()
     gevent.idle()
     assert state(registry) == []
@@ -363,9 +368,9 @@ def test_a_worker_that_leaves_gets_no_new_actors_and_keeps_its_names(registry, w
     registry.members.leaving(worker.worker)
     with pytest.raises(NoWorkers):
         registry.create("another", DEFINITION.digest, {}, "error", b"", Terms(), LIMIT)
-    assert registry.lookup(["room"]) == [old]
+    assert look_up(registry, ["room"]) == [old]
     registry.members.goodbye(worker.worker)
-    assert registry.lookup(["room"]) == [None]
+    assert look_up(registry, ["room"]) == [None]
 
 
 def test_a_worker_that_takes_no_more_is_passed_over(registry, worker):

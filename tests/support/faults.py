@@ -19,7 +19,7 @@ from gevent.server import StreamServer
 from stractory.errors import StractoryError
 from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.handshake import prove_to_client, prove_to_server
+from stractory.net.handshake import holders, prove_to_client, prove_to_server
 from stractory.net.sockets import SocketStream
 from tests.support.cluster import PATIENCE, until
 
@@ -152,7 +152,7 @@ class Wire:
             self._ends |= ends
             self._there.wait()
             self._back.wait()
-            who = prove_to_client(near, "registry", self._keys, keys.ROLES)
+            who = prove_to_client(near, "registry", holders(self._keys, keys.ROLES))
             prove_to_server(far, "registry", self._keys.credential(who.role))
             gevent.joinall(
                 [

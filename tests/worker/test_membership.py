@@ -36,7 +36,7 @@ class FakeRegistry:
 
     def call(self, method, *args):
         self.now += self.slow
-        return 15.0, []
+        return 15.0, [], 0.0
 
     def post(self, method, args, kwargs) -> None:
         self.posted.append(method)

@@ -10,19 +10,20 @@ from gevent.event import Event
 
 from stractory.actors import zerorpc_session
 from stractory.actors.rpc import Connection, RpcClient
-from stractory.errors import StaleLocation
+from stractory.errors import StaleLocation, StaleTicket
 from stractory.net import keys, sockets
 from stractory.net.handshake import prove_to_server
-from stractory.net.headers import receive_header
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
 from stractory.net.sockets import SocketStream
-from stractory.wire.dialling import Dial, decode_answer, encode_dial
+from stractory.net.tickets import Tickets
 from stractory.wire.life import Terms
 from stractory.wire.shipping import Definition
 from stractory.worker.actor import Actor
 from stractory.worker.loading import Loaded
 from stractory.worker.ports import ActorPorts
+from tests.support.green import green_until
+from tests.support.tickets import located
 from tests.worker.test_host import LIMIT, Room, definition, life
 
 
@@ -33,7 +34,7 @@ def ring(tmp_path):
 
 @pytest.fixture
 def ports(ring):
-    return ActorPorts(Ports("127.0.0.1", None), ring, "loopback")
+    return ActorPorts(Ports("127.0.0.1", None), ring, Tickets(ring), "loopback")
 
 
 def make(room, public=False):
@@ -43,14 +44,35 @@ def make(room, public=False):
     return actor
 
 
-def test_an_actor_that_ends_between_proof_and_header_is_not_served(ports, ring):
+def location(ring, actor):
+    return located(ring, actor.life.name, actor.life.epoch)
+
+
+def reached(ports, actor):
+    return SocketStream.over(sockets.connect(ports.open(actor)))
+
+
+def test_a_ticket_opens_the_port_of_its_actor(ports, ring):
+    served = []
+    actor = make(lambda stream, address: served.append(address))
+    with reached(ports, actor) as stream, gevent.Timeout(LIMIT):
+        prove_to_server(stream, "actor", location(ring, actor))
+        green_until(lambda: served == [stream.getsockname()])
+
+
+@pytest.mark.parametrize(("name", "epoch"), [("other", 1), ("room", 7)])
+def test_a_ticket_to_another_life_is_stale(ports, ring, name, epoch):
     actor = make(Room())
-    with SocketStream.over(sockets.connect(ports.open(actor))) as stream, gevent.Timeout(LIMIT):
-        prove_to_server(stream, "actor", ring.credential(keys.OPERATOR))
+    with reached(ports, actor) as stream, gevent.Timeout(LIMIT), pytest.raises(StaleTicket):
+        prove_to_server(stream, "actor", located(ring, name, epoch))
+
+
+def test_an_actor_that_has_ended_meanwhile_is_stale(ports, ring):
+    actor = make(Room())
+    with reached(ports, actor) as stream, gevent.Timeout(LIMIT):
         actor.end()
-        stream.sendall(encode_dial(Dial("actor", actor.life.name, actor.life.epoch)))
-        answer = receive_header(stream, decode_answer, StaleLocation("it ended without an answer"))
-        assert isinstance(answer, StaleLocation) and "not at this port" in str(answer)
+        with pytest.raises(StaleTicket):
+            prove_to_server(stream, "actor", location(ring, actor))
 
 
 def test_a_public_port_takes_nobody_once_its_actor_has_ended(ports):

@@ -9,7 +9,6 @@ from stractory.errors import PlacementError, StaleLocation
 from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.dial import dial
-from stractory.net.keys import OPERATOR
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Terms
 from stractory.worker import server
@@ -17,6 +16,7 @@ from stractory.worker.isolation import END_LIMIT
 from stractory.worker.pool import CLOSE_LIMIT
 from stractory.worker.server import WorkerServer
 from tests.support.green import green_until
+from tests.support.tickets import located
 from tests.worker.test_host import LIMIT, Room, definition, life
 
 
@@ -56,15 +56,17 @@ def test_a_suspended_actor_takes_no_connections_and_spares_those_of_others(worke
     methods["define"](definition().packed)
     for told in (life(1)._replace(terms=Terms(restart="on-failure")), life(2, "other")):
         methods["create"](list(told), definition().digest, options)
-    link = dial(worker.address, "worker", worker._keys.credential(OPERATOR))
-    open = [link.open(Dial("actor", name, epoch), name) for name, epoch in (("room", 1), ("other", 2))]
+    places = [located(worker._keys, "room", 1), located(worker._keys, "other", 2)]
+    room, other = (Dial("actor", place.info.name, place.info.epoch, place.ticket) for place in places)
+    link = dial(worker.address, "worker", places[0])
+    open = [link.open(room, "room"), link.open(other, "other")]
     for stream in open:
         stream.wait_accepted()
     worker._host.suspend(lambda: None)
     with pytest.raises(StaleLocation):
-        link.open(Dial("actor", "room", 1), "room").wait_accepted()
+        link.open(room, "room").wait_accepted()
     assert link.usable
     green_until(lambda: open[0].closed)
-    link.open(Dial("actor", "other", 2), "other").wait_accepted()
+    link.open(other, "other").wait_accepted()
     link.close()
     worker.close()
