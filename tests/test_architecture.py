@@ -65,8 +65,12 @@ class Module:
 
     @cached_property
     def calls(self) -> frozenset[str]:
-        """The last names of what it calls: ``bind`` of ``server.bind(...)``."""
-        functions = [node.func for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
+        """The last names of what it calls: ``bind`` of ``server.bind(...)``, but for names in the process."""
+        functions = [
+            node.func
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call) and not (node.args and is_inproc(node.args[0]))
+        ]
         return frozenset(
             function.attr if isinstance(function, ast.Attribute) else function.id
             for function in functions
@@ -75,6 +79,11 @@ class Module:
 
     def __str__(self) -> str:
         return self.name
+
+
+def is_inproc(node: ast.expr) -> bool:
+    """Whether it is an address of ZeroMQ's that nobody outside of the process can reach."""
+    return isinstance(node, ast.Constant) and str(node.value).startswith("inproc://")
 
 
 def read_modules() -> Iterator[Module]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -74,8 +74,8 @@ class Server(Protocol):
 class HasPort(Protocol):
     """A server whose own port is no plain TCP port that connects() to it."""
 
-    def open_port(self, ports: Ports, name: str, epoch: int) -> Closable:
-        """Open it. Raises PortUnavailable."""
+    def open_port(self, ports: Ports, name: str, epoch: int, public: bool) -> Closable:
+        """Open it; :class:`Locked` unless ``public``. Raises PortUnavailable."""
 
 
 class Closable(Protocol):
@@ -84,6 +84,19 @@ class Closable(Protocol):
     address: Address
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Locked(Closable, Protocol):
+    """One that lets in only who was admitted. ``key``: its public key, 32 bytes."""
+
+    key: bytes
+
+    def admit(self, name: str, session: bytes) -> None:
+        """Let in the client of a link, for a while, that shares ``session``; it has proved ``name``."""
+
+    def had(self, names: Collection[str]) -> bool:
+        """Whether one of ``names`` was ever admitted."""
 
 
 class Kind(Protocol):

@@ -48,16 +48,19 @@ class RpcServer:
     def connect(self, stream: Carrier, address: Any) -> None:
         Calls(stream, self._serving)
 
-    def open_port(self, ports: Ports, name: str, epoch: int) -> Closable:
+    def open_port(self, ports: Ports, name: str, epoch: int, public: bool) -> Closable:
         """A zerorpc server."""
-        from stractory.actors.zerorpc_port import OpenPort, Port  # ZeroMQ is loaded if needed
+        from stractory.actors.curve_port import CurvePort, OpenCurvePort  # ZeroMQ is loaded if needed
+        from stractory.actors.zerorpc_port import OpenPort, Port
         from stractory.actors.zerorpc_session import HEARTBEAT, SILENCE
 
         heartbeat = SILENCE if self._owner.may_block else HEARTBEAT
-        port = Port(self._owner, epoch, self.methods, self._serving, heartbeat)
+        make = Port if public else CurvePort
+        port = make(self._owner, epoch, self.methods, self._serving, heartbeat)
         try:
             self._owner.admit(port)
-            return OpenPort(port, ports.lend(port, f"actor {name!r}"))
+            where = ports.lend(port, f"actor {name!r}", encrypted=not public)
+            return OpenCurvePort(port, where) if isinstance(port, CurvePort) else OpenPort(port, where)
         except BaseException:
             port.close()
             raise

@@ -18,8 +18,10 @@ from gevent.event import AsyncResult, Event
 from zerorpc import Client, Context, LostRemote, TimeoutExpired
 from zerorpc.channel import BufferedChannel
 from zerorpc.heartbeat import HeartBeatOnChannel
+from zmq.utils.monitor import parse_monitor_message
 
-from stractory.errors import LinkClosed, ProtocolError, StaleLocation, WorkerUnavailable
+from stractory.actors.curve import CurveKeys
+from stractory.errors import AuthError, LinkClosed, ProtocolError, StaleLocation, WorkerUnavailable
 from stractory.net.carrier import BlockingCarrier
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,9 @@ LAST_WORDS = 1.0
 TIME_LIMIT = 5.0
 """Seconds in which a port must answer."""
 
+DROPS = 2
+"""Connections that may end without a word, before their keys are taken: one may be the end of a worker."""
+
 _KEEPALIVE = (
     (zmq.TCP_KEEPALIVE, 1),
     (zmq.TCP_KEEPALIVE_IDLE, 8),
@@ -55,6 +60,14 @@ _KEEPALIVE = (
     (zmq.TCP_KEEPALIVE_CNT, 3),
 )
 """As of all our sockets."""
+
+_WATCHED = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+)
+_CURVE = (zmq.CURVE_SERVERKEY, zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY)
 
 _numbers = count()
 
@@ -97,14 +110,24 @@ def carrier_over(channel: BufferedChannel, label: str, ended: Callable[[], Any])
     return BlockingCarrier(label, read=read(), write=lambda data: channel.emit(MESSAGES, [data]), shut=shut)
 
 
-def dial(endpoint: str, label: str, name: str, epoch: int, *, may_block: bool = False) -> BlockingCarrier:
-    """A connection of ours to an rpc actor's own port. Raises StaleLocation and WorkerUnavailable.
+def dial(
+    endpoint: str,
+    label: str,
+    name: str,
+    epoch: int,
+    *,
+    curve: CurveKeys | None = None,
+    may_block: bool = False,
+) -> BlockingCarrier:
+    """A connection of ours to an rpc actor's own port, by the keys ``curve`` unless it is public.
 
     One that ``may_block`` has no limit of time, and is asked for no signs of life: TCP has keepalive.
+
+    Raises StaleLocation, WorkerUnavailable, and AuthError when it refuses the keys or has another.
     """
     opened: AsyncResult[Any] = AsyncResult()
     # In a green thread of its own: a lost heartbeat raises in the one that made the channel.
-    keeping = gevent.spawn(_keep_session, endpoint, label, (name, epoch), opened, may_block)
+    keeping = gevent.spawn(_keep_session, endpoint, label, (name, epoch), opened, curve, may_block)
     try:
         return cast("BlockingCarrier", opened.get())
     except BaseException:
@@ -114,15 +137,26 @@ def dial(endpoint: str, label: str, name: str, epoch: int, *, may_block: bool = 
 
 
 def _keep_session(
-    endpoint: str, label: str, life: tuple[str, int], opened: AsyncResult[Any], may_block: bool
+    endpoint: str,
+    label: str,
+    life: tuple[str, int],
+    opened: AsyncResult[Any],
+    curve: CurveKeys | None,
+    may_block: bool,
 ) -> None:
     client = Client(context=context())
     socket = client._events._socket
     socket.setsockopt(zmq.LINGER, LINGER)
     over = Event()
-    monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, f"inproc://stractory.{next(_numbers)}")
-    watching = gevent.spawn(_await_disconnection, monitor, over, cast("Any", gevent.getcurrent()))
+    monitor = socket.get_monitor_socket(_WATCHED, f"inproc://stractory.{next(_numbers)}")
+    refused = None
+    if curve is not None:
+        refused = AuthError(f"{label}: its own port at {endpoint} does not take the key that its worker told")
+        for option, key in zip(_CURVE, curve, strict=True):
+            socket.setsockopt(option, key)
+    watching = gevent.spawn(_watch, monitor, over, refused, cast("Any", gevent.getcurrent()))
     if may_block:
+        socket.setsockopt(zmq.HANDSHAKE_IVL, int(SILENCE * 1000))
         for option, value in _KEEPALIVE:
             socket.setsockopt(option, value)
     client.connect(endpoint)
@@ -154,8 +188,27 @@ def _keep_session(
         client.close()
 
 
-def _await_disconnection(monitor: Any, over: Event, keeping: gevent.Greenlet[..., Any]) -> None:
-    """Have a session end with its TCP connection: ZeroMQ would dial anew, and nobody there would know it."""
-    monitor.recv_multipart()
+def _watch(monitor: Any, over: Event, refused: AuthError | None, keeping: gevent.Greenlet[..., Any]) -> None:
+    """Have a session end with its TCP connection: ZeroMQ would dial anew, and nobody there would know it.
+
+    Also when its keys are ``refused``, if it has any: ZeroMQ would say nothing.
+    """
+    if refused is not None and not _is_let_in(monitor):
+        keeping.kill(refused, block=False)
+        return
+    while _next_event(monitor) != zmq.EVENT_DISCONNECTED:
+        pass
     if not over.wait(LAST_WORDS):
         keeping.kill(LostRemote("the connection ended"), block=False)
+
+
+def _is_let_in(monitor: Any) -> bool:
+    for _ in range(DROPS):
+        event = _next_event(monitor)
+        if event != zmq.EVENT_DISCONNECTED:
+            return event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+    return False
+
+
+def _next_event(monitor: Any) -> int:
+    return int(parse_monitor_message(monitor.recv_multipart())["event"])

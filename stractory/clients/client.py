@@ -20,6 +20,7 @@ from stractory.clients import arguments
 from stractory.clients.cache import Cache
 from stractory.clients.connecting import Connector
 from stractory.clients.deadline import DEFAULT_TIMEOUT, GRACE, Deadline, Limit
+from stractory.clients.endpoint import Endpoint
 from stractory.clients.events import Events
 from stractory.clients.home import Home
 from stractory.clients.registry import RegistryLink
@@ -199,11 +200,15 @@ class Client:
                 return self._get(name, deadline)
         return self.get(name)
 
-    def endpoint(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> str:
-        """Where the actor's own port is, as "tcp://host:port"; it is opened if it was not."""
+    def endpoint(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> Endpoint:
+        """Where the actor's own port is, as "tcp://host:port"; it is opened if it was not.
+
+        That of an rpc actor that is not public lets in who has the keys in ``curve`` of what is returned, for
+        ten minutes from now.
+        """
         arguments.check_one_name(name, "endpoint")
         with self._within(timeout, f"endpoint({name!r})") as deadline:
-            return f"tcp://{self._workers.endpoint(self._connector.find(name, deadline))}"
+            return self._workers.endpoint(self._connector.find(name, deadline))
 
     # ---- looking about -----------------------------------------------------------------------------------
 

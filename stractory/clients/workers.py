@@ -12,6 +12,7 @@ import gevent
 from gevent.lock import RLock
 
 from stractory.clients.direct import DirectStream
+from stractory.clients.endpoint import Endpoint
 from stractory.errors import (
     ActorLost,
     AuthError,
@@ -30,7 +31,7 @@ from stractory.net.handshake import TIME_LIMIT, prove_to_server
 from stractory.net.link import Link
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial
-from stractory.wire.info import Location
+from stractory.wire.info import ActorInfo, Location
 
 
 class KeyedLocks:
@@ -75,8 +76,9 @@ class WorkerLinks:
 
     def call(self, location: Location, method: str) -> Any:
         """Ask an actor's worker something about it. Raises WorkerUnavailable, and what the method raises."""
-        info = location.info
-        link = self._link(location)
+        return self._call(self._link(location), location.info, method)
+
+    def _call(self, link: Link, info: ActorInfo, method: str) -> Any:
         try:
             with self._dialling(info.worker):
                 calls = self._calls.get(link)
@@ -89,18 +91,23 @@ class WorkerLinks:
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from error
 
     def open_port(self, location: Location) -> DirectStream | BlockingCarrier:
-        """A connection of its own to the actor's own port. Raises as open(), and ActorNotPublic."""
-        info, port = location.info, self.endpoint(location)
+        """A connection of its own to the actor's own port. Raises as open()."""
+        info, where = location.info, self.endpoint(location)
         if info.kind == "rpc":
             from stractory.actors import zerorpc_session  # ZeroMQ is loaded if needed
 
             carrier = zerorpc_session.dial(
-                f"tcp://{port}", f"actor {info.name!r}", info.name, info.epoch, may_block=info.isolated
+                where,
+                f"actor {info.name!r}",
+                info.name,
+                info.epoch,
+                curve=where.curve,
+                may_block=info.isolated,
             )
             self._direct.add(carrier)
             return carrier
         try:
-            stream = DirectStream(fileno=sockets.connect(port).detach())
+            stream = DirectStream(fileno=sockets.connect(where.address).detach())
         except UnreachableError as error:
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from None
         if info.isolated:
@@ -124,9 +131,16 @@ class WorkerLinks:
         except OSError as error:
             raise ActorLost(f"actor {info.name!r}: its own port ended the connection") from error
 
-    def endpoint(self, location: Location) -> Address:
-        """The actor's own port, opened by its worker if it was not."""
-        return Address(address(location.info.worker).host, self.call(location, "endpoint"))
+    def endpoint(self, location: Location) -> Endpoint:
+        """The actor's own port, opened by its worker if it was not, which lets in who has its keys."""
+        info, link = location.info, self._link(location)
+        port, key = self._call(link, info, "endpoint")
+        curve = None
+        if key is not None:
+            from stractory.actors.curve import client_keys  # ZeroMQ is loaded if needed
+
+            curve = client_keys(key, link.session, info.name, info.epoch)
+        return Endpoint(f"tcp://{Address(address(info.worker).host, port)}", curve)
 
     def close(self) -> None:
         """End all connections."""

@@ -28,7 +28,7 @@ def dial(
     try:
         if may_block:
             sockets.tune_for_silence(sock)
-        prove_to_server(sock, purpose, credential, None if may_block else TIME_LIMIT)
+        session = prove_to_server(sock, purpose, credential, None if may_block else TIME_LIMIT)
     except StractoryError as error:
         sock.close()
         raise type(error)(f"{peer}: {error}") from None
@@ -39,5 +39,6 @@ def dial(
         sock.close()
         raise
     link = Link(sock, dialled=True, peer=peer, serve=serve)
+    link.session = session
     link.start()
     return link

@@ -49,15 +49,31 @@ Hello = Mapping[str, Any]
 
 
 class Identity(NamedTuple):
-    """Who proved to be on the other side. ``key``: by this key, if it was no ticket."""
+    """Who proved to be on the other side.
+
+    ``session``: 32 bytes that only the two ends know, this once. ``key``: by this key, if it was no ticket.
+    """
 
     role: str
     name: str
+    session: bytes
+    key: Key | None = None
+
+    def __repr__(self) -> str:
+        return f"<Identity {self.role} {self.name}>"
+
+
+class Claim(NamedTuple):
+    """Who somebody says to be, and the secret to be proved for that; of a key, or of a ticket."""
+
+    role: str
+    name: str
+    secret: bytes
     key: Key | None = None
 
 
-Admit = Callable[[Hello], tuple[Identity, bytes]]
-"""Who makes this claim, and the secret that has to be proved for it. Raises AuthError, StaleTicket."""
+Admit = Callable[[Hello], Claim]
+"""What a client says becomes what it has to prove. Raises AuthError, StaleTicket."""
 
 
 class Credential(Protocol):
@@ -72,11 +88,11 @@ class Credential(Protocol):
 def holders(keys: KeyRing, roles: Collection[str]) -> Admit:
     """Those who have a key that ``keys`` know, for one of ``roles``."""
 
-    def admit(hello: Hello) -> tuple[Identity, bytes]:
+    def admit(hello: Hello) -> Claim:
         match hello:
             case {"k": str() as id, "r": str() as role, "i": str() as name}:
                 if role in roles and (key := keys.find(id, role, name)):
-                    return Identity(role, name, key), key.secret
+                    return Claim(role, name, key.secret, key)
                 claimed = f"the key {id[:16]!r} (role {role[:16]!r}, name {name[:128]!r})"
                 raise AuthError(f"{claimed} is unknown here, or revoked, or its role has no access")
         raise AuthError("a peer claims no key")
@@ -95,7 +111,7 @@ def prove_to_client(sock: socket, purpose: str, admit: Admit, limit: float = TIM
             case _:
                 raise ProtocolError("malformed handshake")
         try:
-            identity, secret = _admitted(hello, admit)
+            claim = _admitted(hello, admit)
         except StaleTicket:
             _send(sock, {"e": _STALE})
             raise
@@ -103,18 +119,19 @@ def prove_to_client(sock: socket, purpose: str, admit: Admit, limit: float = TIM
             hmac.compare_digest(proof, digest(os.urandom(32), b"client", transcript))
             _send(sock, {"e": _DENIED})
             raise
-        if not hmac.compare_digest(proof, digest(secret, b"client", transcript)):
+        if not hmac.compare_digest(proof, digest(claim.secret, b"client", transcript)):
             _send(sock, {"e": _DENIED})
             raise AuthError("a peer failed the proof of what it claims to know")
-        _send(sock, {"m": digest(secret, b"server", transcript, proof)})
-        return identity
+        _send(sock, {"m": digest(claim.secret, b"server", transcript, proof)})
+        return Identity(claim.role, claim.name, _session(claim.secret, transcript), claim.key)
 
 
 def prove_to_server(
     sock: socket, purpose: str, credential: Credential, limit: float | None = TIME_LIMIT
-) -> None:
-    """The dialling side. Raises AuthError, StaleTicket, VersionMismatch, ProtocolError; UnreachableError for
-    silence.
+) -> bytes:
+    """The dialling side; the session, as the other's :class:`Identity` has it.
+
+    Raises AuthError, StaleTicket, VersionMismatch, ProtocolError; UnreachableError for silence.
 
     Without a ``limit`` who calls has one.
     """
@@ -141,16 +158,20 @@ def prove_to_server(
             case {"m": bytes() as theirs} if hmac.compare_digest(
                 theirs, digest(credential.secret, b"server", transcript, proof)
             ):
-                return
+                return _session(credential.secret, transcript)
         raise AuthError(f"it does not know {credential}; {_HINT}")
 
 
-def _admitted(hello: bytes, admit: Admit) -> tuple[Identity, bytes]:
+def _session(secret: bytes, transcript: bytes) -> bytes:
+    return digest(secret, b"session", transcript)
+
+
+def _admitted(hello: bytes, admit: Admit) -> Claim:
     match unpack(hello):
-        case {"v": int() as version, "n": bytes() as nonce} as claim if len(nonce) == 32:
+        case {"v": int() as version, "n": bytes() as nonce} as said if len(nonce) == 32:
             if version != VERSION:
                 raise AuthError(f"a peer speaks version {version} of the handshake instead of {VERSION}")
-            return admit(claim)
+            return admit(said)
     raise ProtocolError("malformed handshake")
 
 

@@ -1,8 +1,7 @@
 """A link: one proved connection between two processes, holding any number of streams.
 
 The loop itself reads: bytes to the session, its events to the streams. Whoever waits for what came goes on at
-once, until it waits again; what all of them have to say then leaves together, by
-:mod:`stractory.net.writer`.
+once, until it waits again; what all have to say then leaves together, by :mod:`stractory.net.writer`.
 """
 
 from __future__ import annotations
@@ -51,6 +50,7 @@ class Link:
     is the link itself, with all streams, when nobody holds it or one of them.
     """
 
+    session = b""  # a secret of the two ends, of their proof
     _started = False
 
     def __init__(self, sock: socket, *, dialled: bool, peer: str, serve: Serve | None = None) -> None:

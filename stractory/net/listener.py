@@ -119,10 +119,14 @@ class Ports:
                     raise
         raise self._used_up(name)
 
-    def lend(self, server: Bindable, name: str) -> Address:
-        """Where ``server``, which binds itself, now listens: the first free port. Raises as listen()."""
+    def lend(self, server: Bindable, name: str, *, encrypted: bool = False) -> Address:
+        """Where ``server``, which binds itself, now listens: the first free port. Raises as listen().
+
+        ``encrypted``: by its own protocol.
+        """
         for number in self._numbers or (0,):
-            _check_plaintext(Address(self.host, number), name, self._insecure_plaintext)
+            if not encrypted:
+                _check_plaintext(Address(self.host, number), name, self._insecure_plaintext)
             try:
                 server.bind(f"tcp://{self.host}:{number or '*'}")
             except Exception as error:  # ZeroMQ's errors have no root in the standard library

@@ -22,10 +22,6 @@ class ProvedLinks:
         self._keys = keys
         self._identities: dict[Link, Identity] = {}
 
-    def __getitem__(self, link: Link) -> Identity:
-        """Who is at the other end."""
-        return self._identities[link]
-
     def __iter__(self) -> Iterator[Link]:
         return iter(list(self._identities))
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket
-from stractory.net.handshake import Admit, Hello, Identity
+from stractory.net.handshake import Admit, Claim, Hello, Identity
 from stractory.net.keys import NODE, Key, KeyRing, digest
 from stractory.wire.codec import pack, unpack
 
@@ -48,8 +48,8 @@ class Ticket(NamedTuple):
 class Issuer:
     """Makes the tickets of one client, for as long as its link to the registry lasts."""
 
-    def __init__(self, identity: Identity) -> None:
-        self._holder = identity.role, identity.name
+    def __init__(self, role: str, who: str) -> None:
+        self._holder = role, who
         self._nonce = os.urandom(16)
         self._secrets: dict[bytes, bytes] = {}  # by the keys they are made with
 
@@ -72,18 +72,18 @@ class Tickets:
         self._read: list[Key] = []  # from the file, when the next were made of them
         self._own: dict[str, Key] = {}  # by id, those by which this worker may have proved itself
 
-    def admit(self, hello: Hello) -> tuple[Identity, bytes]:
-        """Whose ticket it is, and the secret that proves it. Raises AuthError, StaleTicket."""
+    def admit(self, hello: Hello) -> Claim:
+        """The claim of a ticket. Raises AuthError, StaleTicket."""
         ticket, key = self._open(hello.get("t"))
-        return Identity(ticket.role, ticket.who), _secret(key, ticket.role, ticket.who, ticket.nonce)
+        return Claim(ticket.role, ticket.who, _secret(key, ticket.role, ticket.who, ticket.nonce))
 
     def admit_to(self, actor: str, epoch: int) -> Admit:
         """As admit(), where only one life of an actor is: with another's ticket that is StaleTicket."""
 
-        def admit(hello: Hello) -> tuple[Identity, bytes]:
+        def admit(hello: Hello) -> Claim:
             ticket, key = self._open(hello.get("t"))
             _check_life(ticket, actor, epoch)
-            return Identity(ticket.role, ticket.who), _secret(key, ticket.role, ticket.who, ticket.nonce)
+            return Claim(ticket.role, ticket.who, _secret(key, ticket.role, ticket.who, ticket.nonce))
 
         return admit
 

@@ -100,7 +100,7 @@ class RegistryServer:
 def client_methods(registry: Registry, identity: Identity, link: Link) -> Methods:
     """What clients and operators may call. Creating and destroying is for operators."""
 
-    issuer = Issuer(identity)
+    issuer = Issuer(identity.role, identity.name)
 
     def lookup(names: list[str], waits: bool = True) -> list[Location | None]:
         return [_location(actor, issuer) if actor else None for actor in registry.lookup(names, waits)]

@@ -1,7 +1,8 @@
 """Actors' own ports: an actor served on a port of its own, opened when first asked for.
 
 A public port gives its connections to the actor as they are. Any other asks for the proof of a ticket to this
-life of the actor, so that a client notices when the port belongs to another by now.
+life of the actor, so that a client notices when the port belongs to another by now; or it is
+:class:`stractory.actors.kinds.Locked`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from weakref import WeakKeyDictionary
 
 from gevent.socket import socket
 
-from stractory.actors.kinds import Closable, HasPort
+from stractory.actors.kinds import Closable, HasPort, Locked
 from stractory.errors import ActorNotPublic, AuthError, PortUnavailable, StaleLocation, StaleTicket
 from stractory.net.address import Address
 from stractory.net.descriptors import descriptors, is_lack
-from stractory.net.handshake import TIME_LIMIT, Hello, Identity, prove_to_client
+from stractory.net.handshake import TIME_LIMIT, Claim, Hello, Identity, prove_to_client
 from stractory.net.keys import KeyRing
 from stractory.net.listener import Ports
 from stractory.net.sockets import SocketStream
@@ -54,11 +55,23 @@ class ActorPorts:
             )
 
     def open(self, actor: Actor) -> Address:
-        """Where the actor's own port is.
+        """Where the actor's own port is. Raises PortUnavailable, and StaleLocation when it has ended."""
+        return self._open(actor).address
 
-        Raises PortUnavailable, StaleLocation when it has ended, and ActorNotPublic where none can ask for
-        proof.
+    def admit(self, actor: Actor, identity: Identity) -> tuple[int, bytes | None]:
+        """The number of the actor's own port, which lets in ``identity``, and its key if it is locked.
+
+        Raises as open(), and AuthError where that one was just revoked.
         """
+        port = self._open(actor)
+        if not isinstance(port, Locked):
+            return port.address.port, None
+        if identity.name in self._keys.revoked:  # and its link is about to end
+            raise AuthError(f"the name {identity.name} is revoked")
+        port.admit(identity.name, identity.session)
+        return port.address.port, port.key
+
+    def _open(self, actor: Actor) -> Closable:
         server = actor.check_running()
         listener = self._listeners.get(actor)
         if listener is None:
@@ -67,29 +80,32 @@ class ActorPorts:
                 raise _lack(name)
             if not isinstance(server, HasPort):
                 listener = self._ports.listen(partial(self._serve, actor), name=f"actor {name!r}")
-            elif actor.life.terms.public:
+            else:
                 with actor.marked():
                     listener = _open_port(server, self._ports, actor)
-            else:
-                raise ActorNotPublic(
-                    f"{name!r} is not public, and the own port of this kind of actor cannot ask for a key: "
-                    "create it with public=True"
-                )
             self._listeners[actor] = listener
             actor.on_end = lambda: self._close(actor)
             if actor.life.terms.public:
                 log.info("actor %r is public at %s", actor.life.name, listener.address)
-        return listener.address
+        return listener
 
     def end_revoked(self) -> None:
-        """End the connections of those whose name the keys revoke by now."""
+        """End the connections of those whose name the keys revoke by now.
+
+        A locked port ends as a whole, as ZeroMQ ends no single connection; who asks next opens another.
+        """
         for stream, identity in list(self._proved.items()):
             if identity.name in self._keys.revoked and not stream.closed:
                 log.warning("%s %s is revoked: its connection ends", identity.role, identity.name)
                 stream.abort()
+        for actor, port in list(self._listeners.items()):
+            if isinstance(port, Locked) and port.had(self._keys.revoked):
+                log.warning("the own port of %r had clients whose name is revoked: it ends", actor.life.name)
+                self._close(actor)
 
     def _close(self, actor: Actor) -> None:
-        self._listeners.pop(actor).close()
+        if actor in self._listeners:
+            self._listeners.pop(actor).close()
 
     def _serve(self, actor: Actor, sock: socket, peer: Any) -> None:
         stream = SocketStream.over(sock)
@@ -108,7 +124,7 @@ class ActorPorts:
     def _receive_proof(self, actor: Actor, stream: SocketStream) -> None:
         admit_to_it = self._tickets.admit_to(actor.life.name, actor.life.epoch)
 
-        def admit(hello: Hello) -> tuple[Identity, bytes]:
+        def admit(hello: Hello) -> Claim:
             admitted = admit_to_it(hello)
             try:
                 actor.check_running()
@@ -124,7 +140,7 @@ class ActorPorts:
 
 def _open_port(server: HasPort, ports: Ports, actor: Actor) -> Closable:
     try:
-        return server.open_port(ports, actor.life.name, actor.life.epoch)
+        return server.open_port(ports, actor.life.name, actor.life.epoch, actor.life.terms.public)
     except Exception as error:  # ZeroMQ's errors have no root in the standard library
         if is_lack(error):
             raise _lack(actor.life.name) from None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
 from gevent.socket import socket
 
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
-from stractory.errors import ActorNotPublic, LinkClosed, StractoryError, UnknownMethod, WorkerFull
+from stractory.errors import LinkClosed, StractoryError, UnknownMethod, WorkerFull
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.descriptors import is_lack
-from stractory.net.handshake import TIME_LIMIT, prove_to_client
+from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
 from stractory.net.keys import KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports
@@ -93,7 +94,6 @@ class WorkerServer:
             )
         else:
             self._listener = ports.listen(self._handle, name="worker")
-        self._for_clients: Methods = {"describe": self._describe, "endpoint": self._endpoint}
         self._for_registry: Methods = {
             "define": self._host.define,
             "create": self._create,
@@ -151,22 +151,26 @@ class WorkerServer:
         identity = prove_to_client(sock, "worker", self._tickets.admit, self._proof_limit)
         where = Address(peer[0], peer[1])
         link = Link(
-            sock, dialled=False, peer=f"{identity.role} {identity.name} at {where}", serve=self._serve
+            sock,
+            dialled=False,
+            peer=f"{identity.role} {identity.name} at {where}",
+            serve=partial(self._serve, identity),
         )
         if self._voucher is not None:
             link.writer.guard = self.membership.look
         self._links.add(link, identity)
         link.run()
 
-    def _serve(self, link: Link, stream: Stream, dial: Dial) -> None:
+    def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
         if dial.service == "worker":
             link.accept_stream(stream)
-            Calls(stream, Serving(self._for_clients))
+            methods: Methods = {"describe": self._describe, "endpoint": partial(self._endpoint, identity)}
+            Calls(stream, Serving(methods))
             return
         try:
             if dial.service != "actor":
                 raise UnknownMethod(f"a worker has no service {dial.service!r}")
-            self._tickets.check(dial.ticket, dial.name, dial.epoch, self._links[link])
+            self._tickets.check(dial.ticket, dial.name, dial.epoch, identity)
             actor = self._host.find(dial.name, dial.epoch)
             actor.check_running()
         except StractoryError as error:
@@ -195,8 +199,6 @@ class WorkerServer:
         if told.terms.public or self._eager_ports:
             try:
                 self._ports.open(actor)
-            except ActorNotPublic:
-                pass  # of its kind only public ones have a port; so eager-ports does not mean it
             except StractoryError as error:
                 self._host.destroy(told.name, told.epoch)
                 if is_lack(error):
@@ -224,6 +226,6 @@ class WorkerServer:
         wrapper = actor.loaded.wrapper
         return {"options": actor.options, "wrapper": wrapper.to_wire() if wrapper else None}
 
-    def _endpoint(self, name: str, epoch: int) -> int:
-        """The number of the actor's own port, opened if it was not."""
-        return self._ports.open(self._host.find(name, epoch)).port
+    def _endpoint(self, identity: Identity, name: str, epoch: int) -> tuple[int, bytes | None]:
+        """The number of the actor's own port, opened if it was not, and its public key if it needs one."""
+        return self._ports.admit(self._host.find(name, epoch), identity)

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 import stractory
+from stractory.clients.endpoint import Endpoint
 from tests.factory.test_factory import exchange
 from tests.support.actors import Gate, echo, pass_gate
 from tests.support.cluster import until
@@ -141,7 +142,7 @@ def test_a_direct_connection_to_what_breaks_off(strac, name, monkeypatch):
     strac.create(name, echo)
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         port = stranger.getsockname()[1]
-        monkeypatch.setattr(strac._workers, "call", lambda info, method: port)
+        monkeypatch.setattr(strac._workers, "endpoint", lambda info: Endpoint(f"tcp://127.0.0.1:{port}"))
         connecting = gevent.spawn(error_of, strac.connect, name, direct=True)
         for _ in range(2):
             gevent.socket.wait_read(stranger.fileno())

@@ -44,6 +44,7 @@ GUIDE = (
     r"mr-echo on 127\.0\.0\.1:\d+",
     r"tcp://127\.0\.0\.1:\d+",
     r"said: 1",
+    r"also said: \d+",
     r"room is over",
 )
 

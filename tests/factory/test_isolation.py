@@ -158,7 +158,7 @@ def sink(options):
 def test_for_longer_than_silence_is_taken_for_death(strac):
     """TCP's user timeout is 20 s, and clients of zerorpc want a sign of life in 10 to 15."""
     with Gate() as gate:
-        strac.create("a", blocking, isolate=True, public=True, options=gate.options)
+        strac.create("a", blocking, isolate=True, options=gate.options)
         strac.create("sink", sink, isolate=True, options=gate.options)
         direct = strac.connect("a", direct=True)
         call = blocked(direct, gate)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import stractory
+from stractory.actors import zerorpc_session
 from stractory.net import keys
 from tests.factory.test_factory import exchange
 from tests.support.actors import echo
@@ -171,6 +172,33 @@ def test_a_revoked_name_is_out(cluster: Cluster, strac: stractory.Client, master
 
         change(cluster, master.as_line())  # and in again
         assert exchange(mallory.connect("a1")) == b"hello"
+
+
+def test_a_revoked_name_is_out_of_the_ports_of_rpc_actors(
+    cluster: Cluster, strac: stractory.Client, master: keys.Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zerorpc_session, "TIME_LIMIT", 1.0)
+    strac.create("room", stractory.rpc(room))
+    strac.create("open", stractory.rpc(room), public=True)
+    strac.create("other", stractory.rpc(room))
+    with cluster.client(key_file=as_client(cluster, master.derive(keys.CLIENT, "mallory"))) as mallory:
+        theirs, public = mallory.connect(["room", "open"], direct=True)
+        untouched = strac.connect("other", direct=True)
+        (info,) = mallory.list("room")
+        where = mallory.endpoint("room")
+        assert theirs.add(1, 2) == public.add(1, 2) == untouched.add(1, 2) == 3
+
+        change(cluster, master.as_line(), revoked("mallory"))
+
+        green_until(lambda: theirs.closed)
+        assert told(cluster, "WARNING", "own port of 'room' had clients whose name is revoked: it ends") == 1
+        with pytest.raises(stractory.AuthError):
+            mallory.connect("room", direct=True)
+        with strac.connect("room", direct=True) as client:  # it opens again
+            assert client.add(1, 2) == 3
+        with pytest.raises((stractory.AuthError, stractory.WorkerUnavailable)):  # another may be there
+            zerorpc_session.dial(where, "actor 'room'", "room", info.epoch, curve=where.curve)
+        assert public.add(1, 2) == untouched.add(1, 2) == 3  # which nobody of that name had entered
 
 
 def test_the_door_of_a_worker_refuses_a_revoked_name(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 import gevent
 import pytest
 import zerorpc
+import zmq
 from gevent.event import AsyncResult, Event
 
 import stractory
@@ -407,12 +409,56 @@ def test_its_own_port_ends_with_the_actor(strac, name, tmp_path, monkeypatch):
         zerorpc_session.dial(where, "the port", name, actor.epoch)
 
 
-def test_no_own_port_that_could_not_ask_for_the_key(strac, name):
-    strac.create(name, room)
-    with pytest.raises(stractory.ActorNotPublic, match="public=True"):
-        strac.endpoint(name)
-    with pytest.raises(stractory.ActorNotPublic):
-        strac.connect(name, direct=True)
+def zerorpc_client(where, curve):
+    """As zerorpc makes one, with the keys that it is to have."""
+    client = zerorpc.Client(timeout=10)
+    if curve is not None:
+        client._events.setsockopt(zmq.CURVE_SERVERKEY, curve.server_key)
+        client._events.setsockopt(zmq.CURVE_PUBLICKEY, curve.public_key)
+        client._events.setsockopt(zmq.CURVE_SECRETKEY, curve.secret_key)
+    client.connect(where)
+    return contextlib.closing(client)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_its_own_port_asks_for_the_key_unless_it_is_public(cluster, name, background):
+    with cluster.client(background=background) as strac:
+        strac.create(name, room, if_exists="replace")
+        with strac.connect(name, direct=True) as client:
+            client.join("Alex", str.upper)
+            assert client.ask("Alex", "hello") == "HELLO"
+            assert list(client.count(300)) == list(range(300))
+        where = strac.endpoint(name)
+        assert where == f"tcp://{where.address}"
+        assert where.curve.secret_key.decode() not in repr(where.curve)
+        with zerorpc_client(where, where.curve) as other:
+            assert list(other.count(5)) == [0, 1, 2, 3, 4]
+
+        strac.create(f"{name}.public", room, public=True, if_exists="replace")  # on the same worker, perhaps
+        assert strac.endpoint(f"{name}.public").curve is None
+
+
+def test_keys_are_for_one_client_and_one_life(strac, cluster, name):
+    info = strac.create(name, room)
+    first, again = strac.endpoint(name), strac.endpoint(name)
+    assert first == again and first.curve == again.curve
+    with cluster.client() as another:
+        other = another.endpoint(name)
+        assert other == first and other.curve.server_key == first.curve.server_key
+        assert other.curve.secret_key != first.curve.secret_key
+    strac.create(f"{name}.2", room)
+    stranger = strac.endpoint(f"{name}.2").curve
+    with pytest.raises(stractory.AuthError, match=f"'{name}'.* {first} "):
+        zerorpc_session.dial(first, f"actor {name!r}", name, info.epoch, curve=stranger)
+    strac.create(name, room, if_exists="replace")
+    assert strac.endpoint(name).curve.server_key != first.curve.server_key
+
+
+def test_an_endpoint_travels_as_text(strac, name):
+    strac.create(name, stractory.rpc(lambda options: {"type": lambda x: type(x).__name__}))
+    where = strac.endpoint(name)
+    assert strac.get(name).type(where) == "str"
+    assert pickle.loads(pickle.dumps(where)).curve == where.curve
 
 
 # ---- eventemitter ----------------------------------------------------------------------------------------

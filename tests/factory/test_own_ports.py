@@ -63,22 +63,25 @@ def test_no_public_actors():
         assert strac.list() == []
 
 
-def test_eager_ports_are_for_actors_that_can_have_one():
-    with Cluster(workers=1, pool_arguments=["--actor-ports=eager"]) as cluster, cluster.client() as strac:
-        strac.create("secret", stractory.rpc(lambda options: {"add": lambda a, b: a + b}))
-        assert strac.get("secret").add(1, 2) == 3
-        with pytest.raises(stractory.ActorNotPublic):
-            strac.endpoint("secret")
-        strac.create("open", stractory.rpc(lambda options: {"add": lambda a, b: a + b}), public=True)
-        with strac.connect("open", direct=True) as client:
-            assert client.add(1, 2) == 3
+adder = stractory.rpc(lambda options: {"add": lambda a, b: a + b})
+
+
+def test_eager_ports_of_rpc_actors():
+    numbers = free_range(2)
+    arguments = ["--actor-ports=eager", f"--actor-port-range={numbers[0]}-{numbers[-1]}"]
+    with Cluster(workers=1, pool_arguments=arguments) as cluster, cluster.client() as strac:
+        for name, public, number in (("secret", False, numbers[0]), ("open", True, numbers[1])):
+            assert not listens(number)
+            strac.create(name, adder, public=public)
+            assert listens(number)
+            with strac.connect(name, direct=True) as client:
+                assert client.add(1, 2) == 3
 
 
 def test_a_range_that_is_used_up_by_rpc_actors():
     numbers = free_range(1)
     arguments = [f"--actor-port-range={numbers[0]}-{numbers[-1]}"]
     with Cluster(workers=1, pool_arguments=arguments) as cluster, cluster.client() as strac:
-        adder = stractory.rpc(lambda options: {"add": lambda a, b: a + b})
         strac.create("first", adder, public=True)
         with pytest.raises(stractory.PortUnavailable):
             strac.create("second", adder, public=True)

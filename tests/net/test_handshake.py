@@ -45,13 +45,13 @@ def meet(server: Callable[[Any], Any], client: Callable[[Any], Any]) -> tuple[An
 
 def test_both_prove(ring: keys.KeyRing) -> None:
     key = ring.credential(keys.OPERATOR)
-    identity, nothing = meet(
+    identity, session = meet(
         lambda sock: handshake.prove_to_client(sock, "registry", handshake.holders(ring, keys.ROLES)),
         lambda sock: handshake.prove_to_server(sock, "registry", key),
     )
-    assert identity[:2] == (keys.OPERATOR, key.name)
+    assert identity[:3] == (keys.OPERATOR, key.name, session)
     assert identity.key.secret == key.secret
-    assert nothing is None
+    assert len(session) == 32 and repr(session) not in repr(identity)
 
 
 def test_a_wrong_key_is_refused(ring: keys.KeyRing, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from stractory.net import keys
-from stractory.net.handshake import Identity
 from stractory.net.keys import KeyRing
 from stractory.net.tickets import Issuer
 from stractory.wire.info import ActorInfo, Location
@@ -14,5 +13,5 @@ def located(
 ) -> Location:
     """Where this life of an actor is, for a client of that role and name, on a worker with these keys."""
     info = ActorInfo(name, "stream", worker, epoch, "running", 0.0, False, False)
-    issuer = Issuer(Identity(role, who))
+    issuer = Issuer(role, who)
     return Location(info, *issuer.issue(ring.credential(keys.NODE), name, epoch))

@@ -9,10 +9,11 @@ import pytest
 from gevent.event import Event
 
 from stractory.actors import zerorpc_session
+from stractory.actors.curve import client_keys
 from stractory.actors.rpc import Connection, RpcClient
-from stractory.errors import StaleLocation, StaleTicket
+from stractory.errors import AuthError, StaleLocation, StaleTicket
 from stractory.net import keys, sockets
-from stractory.net.handshake import prove_to_server
+from stractory.net.handshake import Identity, prove_to_server
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
 from stractory.net.sockets import SocketStream
@@ -113,15 +114,16 @@ def test_a_line_is_logged_for_a_public_port(ports, caplog, public):
     actor.end()
 
 
-def test_a_session_at_the_port_of_an_rpc_actor_ends_when_that_is_suspended(ports):
-    told = life(1)._replace(kind="rpc", terms=Terms(public=True))
-    actor = Actor(
-        told,
-        Loaded(Definition("rpc", definition().init, None, {})),
-        {"init": lambda context: {"add": max}},
-        lambda: None,
-    )
+def make_rpc(public):
+    told = life(1)._replace(kind="rpc", terms=Terms(public=public))
+    loaded = Loaded(Definition("rpc", definition().init, None, {}))
+    actor = Actor(told, loaded, {"init": lambda context: {"add": max}}, lambda: None)
     actor.start()
+    return actor
+
+
+def test_a_session_at_the_port_of_an_rpc_actor_ends_when_that_is_suspended(ports):
+    actor = make_rpc(public=True)
     carrier = zerorpc_session.dial(f"tcp://{ports.open(actor)}", "actor 'room'", "room", 1)
     with RpcClient(Connection(carrier, Serving())) as client, gevent.Timeout(LIMIT):
         assert client.add(1, 2) == 2
@@ -135,3 +137,40 @@ def test_a_session_at_the_port_of_an_rpc_actor_ends_when_that_is_suspended(ports
         assert client.add(1, 2) == 2
     actor.end()
     assert not actor._streams
+
+
+def test_a_locked_port_lets_in_who_asked_for_it(ports, ring):
+    actor = make_rpc(public=False)
+    alex, bob = (Identity(keys.CLIENT, name, name.encode() * 8) for name in ("alex", "bobo"))
+    number, key = ports.admit(actor, alex)
+    assert ports.open(actor).port == number
+
+    def add(identity):
+        curve = client_keys(key, identity.session, "room", 1)
+        carrier = zerorpc_session.dial(f"tcp://127.0.0.1:{number}", "actor 'room'", "room", 1, curve=curve)
+        with RpcClient(Connection(carrier, Serving())) as client, gevent.Timeout(LIMIT):
+            return client.add(1, 2)
+
+    assert add(alex) == 2
+    with pytest.raises(AuthError):
+        add(bob)
+    assert ports.admit(actor, bob) == (number, key)
+    assert add(bob) == 2
+
+    ring.revoked = frozenset({"bobo"})
+    with pytest.raises(AuthError, match="bobo is revoked"):
+        ports.admit(actor, bob)
+    ports.end_revoked()
+    number, key = ports.admit(actor, alex)
+    assert add(alex) == 2
+    with pytest.raises(AuthError):
+        add(bob)
+    ports.end_revoked()
+    assert ports.admit(actor, alex) == (number, key)  # of this one bob knows nothing
+    actor.end()
+
+
+def test_who_asks_for_a_port_without_keys_is_told_of_none(ports):
+    for actor in (make(Room()), make_rpc(public=True)):
+        assert ports.admit(actor, Identity(keys.CLIENT, "alex")) == (ports.open(actor).port, None)
+        actor.end()
