@@ -11,6 +11,7 @@ from typing import NamedTuple
 import zmq
 from zmq.utils import z85
 
+from stractory.errors import PortUnavailable
 from stractory.net.keys import digest
 
 
@@ -29,7 +30,9 @@ class CurveKeys(NamedTuple):
 
 
 def public_key(secret: bytes) -> bytes:
-    """The public key of 32 secret bytes: 32 bytes too."""
+    """The public key of 32 secret bytes: 32 bytes too. Raises PortUnavailable where ZeroMQ has no CURVE."""
+    if not zmq.has("curve"):
+        raise PortUnavailable("the ZeroMQ here was built without CURVE: install a pyzmq with it, as PyPI's")
     public: bytes = z85.decode(zmq.curve_public(z85.encode(secret)))
     return public
 

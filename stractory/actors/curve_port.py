@@ -25,11 +25,10 @@ class CurvePort(Port):
     def __init__(
         self, owner: Owner, epoch: int, methods: Methods, serving: Serving, heartbeat: float = HEARTBEAT
     ) -> None:
-        guarding = guard()  # first: where it cannot be, nothing is opened
+        secret = os.urandom(32)
+        self.key, guarding = public_key(secret), guard()  # first: where they cannot be, nothing is opened
         super().__init__(owner, epoch, methods, serving, heartbeat)
         self._life = owner.name, epoch
-        secret = os.urandom(32)
-        self.key = public_key(secret)
         limit = SILENCE if owner.may_block else TIME_LIMIT  # it is asked while the actor may block
         self.admissions = Admissions(ADMISSION + limit)
         self._domain = guarding.add(self.admissions)

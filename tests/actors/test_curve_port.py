@@ -21,7 +21,7 @@ from stractory.actors.curve import CurveKeys, client_keys
 from stractory.actors.curve_port import CurvePort
 from stractory.actors.rpc import Connection, RpcClient
 from stractory.actors.zerorpc_port import Port
-from stractory.errors import AuthError, ConfigError, StaleLocation, WorkerUnavailable
+from stractory.errors import AuthError, ConfigError, PortUnavailable, StaleLocation, WorkerUnavailable
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
 
@@ -179,6 +179,12 @@ def test_where_nobody_answers_nobody_gets_in(port: CurvePort) -> None:
     finally:
         guarding.bind("inproc://zeromq.zap.01")
     check_it_serves(port)
+
+
+def test_a_zeromq_without_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zmq, "has", lambda capability: False)
+    with pytest.raises(PortUnavailable, match="without CURVE"):
+        open_port()
 
 
 def test_a_port_that_was_closed_is_forgotten() -> None:

@@ -172,5 +172,5 @@ def test_a_locked_port_lets_in_who_asked_for_it(ports, ring):
 
 def test_who_asks_for_a_port_without_keys_is_told_of_none(ports):
     for actor in (make(Room()), make_rpc(public=True)):
-        assert ports.admit(actor, Identity(keys.CLIENT, "alex")) == (ports.open(actor).port, None)
+        assert ports.admit(actor, Identity(keys.CLIENT, "alex", b"s" * 32)) == (ports.open(actor).port, None)
         actor.end()
