@@ -59,7 +59,9 @@ def test_its_time_ends_by_the_registrys_clock(ring: keys.KeyRing, monkeypatch: p
 
 
 @pytest.mark.parametrize("thief", [(keys.CLIENT, "mallory"), (keys.OPERATOR, "alice")])
-def test_a_stolen_one_opens_nothing_on_the_thiefs_own_link(ring: keys.KeyRing, thief: tuple[str, str]) -> None:
+def test_a_stolen_one_opens_nothing_on_the_thiefs_own_link(
+    ring: keys.KeyRing, thief: tuple[str, str]
+) -> None:
     place = located(ring, "room", 7)
     with pytest.raises(AuthError, match=f"and this is the link of the {' '.join(thief)}"):
         Tickets(ring).check(place.ticket, "room", 7, Identity(*thief, b""))
