@@ -18,9 +18,7 @@ This module knows the daemons' sections, not their settings, and nothing heavy: 
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
-import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -29,13 +27,24 @@ from typing import Any, NoReturn
 
 import configargparse
 
+from stractory.commands.values import (
+    choice,
+    count,
+    path,
+    port_range,
+    seconds,
+    seconds_from,
+    size_to,
+    suggestion,
+    yes_no,
+)
 from stractory.errors import ConfigError
 from stractory.net.address import address, addresses
 from stractory.version import VERSION
 
 __all__ = ["Parser", "Settings"]
 __all__ += ["address", "addresses", "choice", "count", "path", "port_range", "seconds", "seconds_from"]
-__all__ += ["yes_no"]
+__all__ += ["size_to", "yes_no"]
 
 SECTIONS = ("registry", "workers", "worker")
 
@@ -218,7 +227,7 @@ class _Arguments(configargparse.ArgumentParser):  # type: ignore[misc]  # config
 
     def refuse(self, option: str) -> NoReturn:
         known = [known for action in self._actions for known in action.option_strings]
-        self.error(f"{option!r} is no option{_suggestion(option, known)}")
+        self.error(f"{option!r} is no option{suggestion(option, known)}")
 
 
 class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]
@@ -241,7 +250,7 @@ class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]
             if line[0] == "[" and line[-1] == "]":
                 section, name = line[1:-1].strip(), ""
                 if section not in SECTIONS:
-                    raise ConfigError(f"{place}: unknown section [{section}]{_suggestion(section, SECTIONS)}")
+                    raise ConfigError(f"{place}: unknown section [{section}]{suggestion(section, SECTIONS)}")
             else:
                 name, equals, value = (part.strip() for part in line.partition("="))
                 name = name.replace("_", "-")
@@ -257,7 +266,7 @@ class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]
                 raise ConfigError(f"{place}: {what} is already on line {first_line}")
             if name and section == self.section:
                 if name not in self.known:
-                    near = _suggestion(name, self.known)
+                    near = suggestion(name, self.known)
                     raise ConfigError(f"{place}: unknown setting {name!r} in [{section}]{near}")
                 values[name], self.places[name] = value, place
         if (self.section, "") not in first_lines:
@@ -276,73 +285,3 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}:{content.count(10, 0, error.start) + 1}: not UTF-8") from None
-
-
-def _suggestion(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-# The types of values. Each makes one of a text, or raises ConfigError with a sentence for the user.
-def seconds_from(least: float) -> Callable[[str], float]:
-    """A type whose values are numbers of seconds, ``least`` or more: ``1.5``."""
-
-    def seconds(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value < math.inf:
-            raise ConfigError(f"{text!r} is not a number of seconds, {least:g} or more")
-        return value
-
-    return seconds
-
-
-seconds = seconds_from(0)
-
-
-def count(text: str) -> int:
-    """A whole number, 0 or more."""
-    if not text.isdecimal():
-        raise ConfigError(f"{text!r} is not a whole number, 0 or more")
-    return int(text)
-
-
-def yes_no(text: str) -> bool:
-    """``yes``, ``true``, ``on``, ``1``, or ``no``, ``false``, ``off``, ``0``."""
-    if text.lower() in ("yes", "true", "on", "1"):
-        return True
-    if text.lower() in ("no", "false", "off", "0"):
-        return False
-    raise ConfigError(f"{text!r} is neither yes nor no")
-
-
-yes_no.__name__ = "yes|no"  # as --help shows it
-
-
-def port_range(text: str) -> range:
-    """The ports from the first to the last, both included: ``9100-9199``."""
-    first, _, last = (part.strip() for part in text.partition("-"))
-    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 65535):
-        raise ConfigError(f"{text!r} is not a range of ports such as 9100-9199")
-    return range(int(first), int(last) + 1)
-
-
-def path(text: str) -> Path:
-    """The path of a file or folder; ``~`` is the user's home."""
-    if not text:
-        raise ConfigError("the path is empty")
-    return Path(os.path.expanduser(text))  # unlike Path.expanduser, leaves the ~ of an unknown user alone
-
-
-def choice(*words: str) -> Callable[[str], str]:
-    """A type whose values are these words."""
-
-    def one_of(text: str) -> str:
-        if text not in words:
-            raise ConfigError(f"{text!r} is not one of {', '.join(words)}{_suggestion(text, words)}")
-        return text
-
-    one_of.__name__ = "|".join(words)
-    return one_of

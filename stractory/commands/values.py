@@ -1,0 +1,95 @@
+"""The types of settings' values: each makes one of a text, or raises ConfigError with words for the user."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from stractory.errors import ConfigError
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """What the user may have meant."""
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def seconds_from(least: float) -> Callable[[str], float]:
+    """A type whose values are numbers of seconds, ``least`` or more: ``1.5``."""
+
+    def seconds(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value < math.inf:
+            raise ConfigError(f"{text!r} is not a number of seconds, {least:g} or more")
+        return value
+
+    return seconds
+
+
+seconds = seconds_from(0)
+
+
+def count(text: str) -> int:
+    """A whole number, 0 or more."""
+    if not text.isdecimal():
+        raise ConfigError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
+
+
+def size_to(most: int) -> Callable[[str], int]:
+    """A type whose values are numbers of bytes, up to ``most``: ``65536``, ``64K`` or ``1M``."""
+
+    def size(text: str) -> int:
+        match = re.fullmatch(r"([0-9]+)([KM]?)", text.upper())
+        value = int(match[1]) * {"": 1, "K": 1024, "M": 1024 * 1024}[match[2]] if match else 0
+        if not 0 < value <= most:
+            raise ConfigError(f"{text!r} is not a size such as 64K or 1M, of at most {most} bytes")
+        return value
+
+    return size
+
+
+def yes_no(text: str) -> bool:
+    """``yes``, ``true``, ``on``, ``1``, or ``no``, ``false``, ``off``, ``0``."""
+    if text.lower() in ("yes", "true", "on", "1"):
+        return True
+    if text.lower() in ("no", "false", "off", "0"):
+        return False
+    raise ConfigError(f"{text!r} is neither yes nor no")
+
+
+yes_no.__name__ = "yes|no"  # as --help shows it
+
+
+def port_range(text: str) -> range:
+    """The ports from the first to the last, both included: ``9100-9199``."""
+    first, _, last = (part.strip() for part in text.partition("-"))
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 65535):
+        raise ConfigError(f"{text!r} is not a range of ports such as 9100-9199")
+    return range(int(first), int(last) + 1)
+
+
+def path(text: str) -> Path:
+    """The path of a file or folder; ``~`` is the user's home."""
+    if not text:
+        raise ConfigError("the path is empty")
+    return Path(os.path.expanduser(text))  # unlike Path.expanduser, leaves the ~ of an unknown user alone
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """A type whose values are these words."""
+
+    def one_of(text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"{text!r} is not one of {', '.join(words)}{suggestion(text, words)}")
+        return text
+
+    one_of.__name__ = "|".join(words)
+    return one_of
