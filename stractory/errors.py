@@ -23,7 +23,7 @@
      |    +-- NoWorkers                                   none is registered
      |    +-- NoCompatibleWorker                          none runs this Python
      |    +-- ActorQuarantined                            its code ended too many workers
-     |    +-- WorkerFull                                  none has room for another actor
+     |    +-- WorkerFull                                  none has room for another actor, or link
      +-- UnreachableError              (ConnectionError)  nobody answers at an address
      |    +-- RegistryUnavailable
      |    +-- WorkerUnavailable
@@ -216,7 +216,7 @@ class ActorQuarantined(PlacementError):
 
 
 class WorkerFull(PlacementError):
-    """No worker has room for another actor, or not for what it needs; the text tells what to do."""
+    """No worker has room for another actor, or one has not for another link; the text tells what to do."""
 
 
 class UnreachableError(StractoryError, ConnectionError):

@@ -8,10 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 import stractory
+from stractory.net.seldom import refusals
 from tests.support.cluster import Cluster
 
 # Shells have background jobs ignore it, and what tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_tell() -> Iterator[None]:
+    """What a test was refused is not told of seconds later, among the lines of another."""
+    yield
+    for heard in refusals._heard.values():
+        heard.last = None
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ from stractory.errors import (
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
+from stractory.net.seldom import refusals
 from stractory.net.serving import Methods, Serving, gives_items
 from stractory.wire.failures import to_wire
 
@@ -149,11 +150,15 @@ class _ValidEvents(Events):  # type: ignore[misc]
             except (gevent.Timeout, OSError):
                 raise
             except Exception as error:
-                log.warning("zerorpc: an event was dropped: %s", type(error).__name__)
+                _dropped(type(error).__name__)
                 continue
             if _is_valid(event):
                 return event
-            log.warning("zerorpc: a malformed event was dropped")
+            _dropped("it is malformed")
+
+
+def _dropped(why: str) -> None:
+    refusals.hear(f"zerorpc: {why}", f"zerorpc: an event was dropped: {why}")
 
 
 def _is_valid(event: Any) -> bool:

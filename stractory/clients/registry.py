@@ -124,14 +124,14 @@ class RegistryLink:
         try:
             stream = link.open(Dial("registry"), label=f"registry {self.address}")
             stream.settimeout(TIME_LIMIT)
-            stream.wait_accepted()
+            limit = stream.wait_accepted()
             stream.settimeout(None)
         except BaseException as error:
             link.close(linger=0)
             if isinstance(error, TimeoutError):
                 raise UnreachableError(str(error)) from None
             raise
-        replaced, self._link, self._calls = self._link, link, Calls(stream)
+        replaced, self._link, self._calls = self._link, link, Calls(stream, sends=limit)
         self._defined.clear()
         self._answered = True
         if replaced is not None:

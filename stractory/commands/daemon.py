@@ -18,31 +18,57 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from stractory.commands.config import Parser, choice, path, yes_no
+from stractory.commands.config import Parser, Settings, choice, count, path, yes_no
 from stractory.commands.variables import misspelled
 from stractory.errors import AuthError, StractoryError
 from stractory.net import keys
 from stractory.net.address import Address
+from stractory.net.admission import USUAL, Admission
 from stractory.net.descriptors import descriptors
 
 log = logging.getLogger(__name__)
 
-COMMON = ("key-file", "insecure-plaintext", "log-level")
+COMMON = (
+    "key-file",
+    "insecure-plaintext",
+    "unproved-limit",
+    "unproved-limit-per-source",
+    "links-limit",
+    "log-level",
+)
 """Settings that every daemon has; a pool hands them to its workers."""
 
 
-def add_common_settings(parser: Parser) -> None:
-    """Declare COMMON."""
+def add_common_settings(parser: Parser, links: int) -> None:
+    """Declare COMMON. ``links``: the default of links-limit."""
     parser.setting("key-file", type=path, default=str(keys.default_path()), help="the cluster key")
     parser.setting(
         "insecure-plaintext", type=yes_no, default="no", help="may listen beyond loopback, in plain text"
     )
+    parser.setting(
+        "unproved-limit",
+        type=count,
+        default=str(USUAL.unproved),
+        help="most connections of a port that have not proved the key yet; 0: any number",
+    )
+    parser.setting(
+        "unproved-limit-per-source",
+        type=count,
+        default=str(USUAL.unproved_of_one),
+        help="most of them from one address of another machine",
+    )
+    parser.setting("links-limit", type=count, default=str(links), help="most links of clients; 0: any number")
     parser.setting(
         "log-level",
         type=choice("debug", "info", "warning", "error"),
         default="info",
         help="least severe level to log",
     )
+
+
+def admission(settings: Settings) -> Admission:
+    """Who is let in."""
+    return Admission(settings.unproved_limit, settings.unproved_limit_per_source, settings.links_limit)
 
 
 def set_up_logging(level: str) -> None:

@@ -7,10 +7,11 @@ import os
 from functools import partial
 from pathlib import Path
 
-from stractory.commands.config import Parser, Settings, address, choice, path, seconds_from
+from stractory.commands.config import Parser, Settings, address, choice, path, seconds_from, size_to
 from stractory.commands.daemon import (
     Hangups,
     add_common_settings,
+    admission,
     end_on_signals,
     load_keys,
     plain_words,
@@ -22,6 +23,7 @@ from stractory.commands.daemon import (
     warn_of_variables,
 )
 from stractory.errors import StoreError
+from stractory.net.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
 from stractory.store.data_directory import default_directory
 
@@ -30,6 +32,8 @@ PROGRAM = "stractory"
 SHORTEST_LEASE = 1.0
 """Seconds: workers fit their heartbeat to the lease, but a lease must outlast a busy moment of theirs."""
 
+LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Bytes: MESSAGE_LIMIT of wire/codec, which --help need not load."""
 
 NOWHERE = Path(os.devnull)
 
@@ -65,7 +69,14 @@ def make_parser() -> Parser:
         default=_usual_directory(),
         help="the folder of what survives a restart; none keeps it in memory, as the default does for port 0",
     )
-    add_common_settings(parser)
+    for role, default in (("client", "1M"), ("operator", "64M")):
+        parser.setting(
+            f"{role}-message-limit",
+            type=size_to(LARGEST_MESSAGE),
+            default=default,
+            help=f"most bytes of one message to the registry, with a key of the role {role}",
+        )
+    add_common_settings(parser, links=0)
     return parser
 
 
@@ -84,7 +95,7 @@ def main() -> int:
 def _serve(settings: Settings) -> None:
     # Here, so that --help need not load it.
     from stractory.registry.directory import Directory
-    from stractory.registry.server import RegistryServer
+    from stractory.registry.server import MESSAGE_LIMITS, RegistryServer
     from stractory.registry.service import Registry
     from stractory.store.durable import DurableStore
     from stractory.store.memory import MemoryStore
@@ -99,6 +110,12 @@ def _serve(settings: Settings) -> None:
         settings.listen,
         ring,
         insecure_plaintext=settings.insecure_plaintext,
+        admission=admission(settings),
+        message_limits={
+            **MESSAGE_LIMITS,
+            CLIENT: settings.client_message_limit,
+            OPERATOR: settings.operator_message_limit,
+        },
     )
     told = end_on_signals()
     hangups.act(partial(read_keys_again, ring, server.end_revoked))

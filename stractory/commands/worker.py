@@ -27,6 +27,7 @@ from stractory.commands.daemon import (
     COMMON,
     Hangups,
     add_common_settings,
+    admission,
     end_on_signals,
     load_keys,
     plain_words,
@@ -65,6 +66,10 @@ NOT_ISOLATED = ("block-report", "block-interrupt", "block-exit", "isolated-limit
 """Those of them that are 0 for the process of an isolated actor: it may block, and starts none itself."""
 
 
+LINKS = 4096
+"""Most links of a worker; each weighs some 2 KiB at rest, and what its streams do comes on top."""
+
+
 def add_worker_settings(parser: Parser) -> None:
     """Declare HANDED_DOWN."""
     parser.setting("registry", type=address, default="9000", help="where the registry is")
@@ -101,7 +106,7 @@ def add_worker_settings(parser: Parser) -> None:
         default="16",
         help="most actors with a process of their own, of a worker",
     )
-    add_common_settings(parser)
+    add_common_settings(parser, LINKS)
 
 
 def block_limits(parser: Parser, settings: Settings) -> Limits:
@@ -183,6 +188,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         allow_public=settings.allow_public_actors,
         max_actors=settings.max_actors,
         insecure_plaintext=settings.insecure_plaintext,
+        admission=admission(settings),
         children=children,
         voucher=voucher,
     )

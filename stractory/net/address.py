@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stractory.errors import ConfigError
 
@@ -55,3 +55,8 @@ def address(text: str) -> Address:
 def addresses(text: str) -> tuple[Address, ...]:
     """Addresses with commas between them: ``9001,9002`` or ``10.0.0.1:9001, 10.0.0.1:9002``."""
     return tuple(address(part.strip()) for part in text.split(","))
+
+
+def spell(peer: Any) -> str:
+    """The address of who connected, as the system gives it, in words."""
+    return str(Address(peer[0], peer[1])) if isinstance(peer, tuple) else "a local process"

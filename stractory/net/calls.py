@@ -23,21 +23,10 @@ from stractory.net.callbacks import Callback
 from stractory.net.carrier import Carrier
 from stractory.net.serving import Server, Serving
 from stractory.net.threads import threads
-from stractory.wire.codec import MessageReader, encode
+from stractory.wire.codec import MESSAGE_LIMIT, MessageReader, encode
 from stractory.wire.failures import from_wire
 from stractory.wire.frames import new
-from stractory.wire.messages import (
-    Call,
-    Cancel,
-    Ended,
-    Failure,
-    Item,
-    Message,
-    More,
-    Opened,
-    Release,
-    Result,
-)
+from stractory.wire.messages import Call, Cancel, Ended, Failure, Item, Message, More, Opened, Release, Result
 from stractory.wire.references import References
 
 log = logging.getLogger(__name__)
@@ -47,13 +36,17 @@ NOTHING = Serving()
 
 
 class Calls:
-    """One end. ``serving`` says what the other may call."""
+    """One end. ``serving`` says what the other may call.
+
+    ``takes`` and ``sends``: the most bytes of a message that comes, and of one that goes.
+    """
 
     __slots__ = (
         "_abandoned",
         "_allowance",
         "_arrived",
         "_last_id",
+        "_limit",
         "_listeners",
         "_reader",
         "_server",
@@ -65,11 +58,19 @@ class Calls:
         "stream",
     )
 
-    def __init__(self, stream: Carrier, serving: Serving | None = None) -> None:
+    def __init__(
+        self,
+        stream: Carrier,
+        serving: Serving | None = None,
+        *,
+        takes: int = MESSAGE_LIMIT,
+        sends: int = MESSAGE_LIMIT,
+    ) -> None:
         self.stream = stream
         self.serving = serving or NOTHING
         self.references = References(self._stand_for) if self.serving.functions else None
-        self._reader = MessageReader(self.references)
+        self._reader = MessageReader(self.references, takes)
+        self._limit = sends
         self._last_id = 0
         self._waiting: dict[int, Answer | Future | Inbox] = {}  # by the id of the call
         self._listeners: tuple[Callable[[], Any], ...] = ()
@@ -143,7 +144,7 @@ class Calls:
             raise LinkClosed(f"{self.stream.label}: the connection is closed")
         else:
             self.stream.make_room()  # for those before it
-            packed = encode(message, self.references)
+            packed = encode(message, self.references, self._limit)
             hold(partial(self.stream.queue, packed), len(packed))
 
     def _begin(
@@ -173,7 +174,7 @@ class Calls:
 
     def _write(self, message: Message, timeout: float | None = None) -> None:
         try:
-            if self.stream.queue(encode(message, self.references)):
+            if self.stream.queue(encode(message, self.references, self._limit)):
                 self.stream.make_room(timeout)
         except OSError as error:
             if isinstance(error, (StractoryError, TimeoutError)):

@@ -77,7 +77,7 @@ class Descriptors:
     @property
     def scarce(self) -> bool:
         """Whether there are too few to take more on. Takes some 20 microseconds."""
-        low = min(LOW, max(1, _limit() // 16))
+        low = min(LOW, max(1, limit() // 16))
         lent = self._wanted - len(self._kept)  # to be kept again
         return not _can_open(lent + (2 * low if self._waiting else low))
 
@@ -89,7 +89,7 @@ class Descriptors:
         self._waiting.append(function)
 
     def _watch(self, level: int) -> None:
-        log.log(level, "no more connections are taken: few of %d descriptors are left (ulimit -n)", _limit())
+        log.log(level, "no more connections are taken: few of %d descriptors are left (ulimit -n)", limit())
         self._told = time.monotonic()
         gevent.sleep(LOOK_EVERY)  # in any case: the system may have none though this process may open more
         while self.scarce:
@@ -101,9 +101,10 @@ class Descriptors:
             function()
 
 
-def _limit() -> int:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+def limit() -> int:
+    """How many this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _can_open(count: int) -> bool:

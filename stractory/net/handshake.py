@@ -102,7 +102,7 @@ def holders(keys: KeyRing, roles: Collection[str]) -> Admit:
 
 def prove_to_client(sock: socket, purpose: str, admit: Admit, limit: float = TIME_LIMIT) -> Identity:
     """The listening side. Raises AuthError, StaleTicket or ProtocolError when the peer fails the proof."""
-    with gevent.Timeout(limit, AuthError("the handshake took too long")):
+    with gevent.Timeout(limit, ProtocolError("the handshake took too long")):
         greeting = _send(sock, {"v": VERSION, "p": purpose, "n": os.urandom(32)})
         answer, _ = _receive(sock)
         match answer:

@@ -101,9 +101,9 @@ class Link:
         self.writer.flush_soon()
         return stream
 
-    def accept_stream(self, stream: Stream) -> None:
-        """Tell the peer that its stream is served."""
-        self._session.accept(stream.id, ACCEPTED)
+    def accept_stream(self, stream: Stream, answer: bytes = ACCEPTED) -> None:
+        """Tell the peer that its stream is served, by one of the answers that say so."""
+        self._session.accept(stream.id, answer)
         self.writer.flush_soon()
 
     def refuse_stream(self, stream: Stream, error: StractoryError) -> None:

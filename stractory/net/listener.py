@@ -12,19 +12,25 @@ from gevent.socket import socket
 
 from stractory.errors import ConfigError, PortUnavailable, StractoryError
 from stractory.net import sockets
-from stractory.net.address import Address
+from stractory.net.address import Address, spell
 from stractory.net.descriptors import descriptors, is_lack
+from stractory.net.seldom import refusals
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 """Connections the kernel holds before we take them."""
 
+AT_ONCE = 16
+"""Connections that are taken in one turn of the loop: however many come, those before them get on."""
+
 Handle = Callable[[socket, Any], None]
 
 
 class _Server(StreamServer):
     """Takes no connections while the process has few descriptors left: they wait in the kernel."""
+
+    max_accept = AT_ONCE
 
     def full(self) -> bool:
         """Asked before each."""
@@ -57,7 +63,8 @@ class Listener:
     ``insecure_plaintext`` says that the network is trusted. Raises ConfigError for that, and PortUnavailable
     when the port is taken.
 
-    ``handle(sock, address)`` may raise StractoryError or OSError: the connection ends and one line is logged.
+    ``handle(sock, address)`` may raise StractoryError or OSError: the connection ends, and a line is logged
+    for many that end so.
     """
 
     def __init__(
@@ -83,7 +90,8 @@ class Listener:
             sockets.tune(sock)
             self._handle(sock, peer)
         except (StractoryError, OSError) as error:
-            log.warning("%s: connection from %s ended: %s", self.name, _spell(peer), error)
+            text = f"{self.name}: connection from {spell(peer)} ended: {error}"
+            refusals.hear(f"{self.name}: {type(error).__name__}", text)
             sock.close()
 
     def close(self) -> None:
@@ -148,10 +156,6 @@ def _check_plaintext(address: Address, name: str, insecure_plaintext: bool) -> N
                 "listen at 127.0.0.1, or set insecure-plaintext = yes on a network you trust"
             )
         log.warning("%s listens at %s in plain text: anyone on the way can read and alter it", name, address)
-
-
-def _spell(peer: Any) -> str:
-    return str(Address(peer[0], peer[1])) if isinstance(peer, tuple) else "a local process"
 
 
 def _spell_range(numbers: range | None) -> str:

@@ -1,36 +1,70 @@
-"""The links of those who proved who they are, and the end of those whose name is revoked."""
+"""The links of those who proved who they are: how many, and the end of those whose name is revoked."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import gevent
+from gevent.socket import socket
 
-from stractory.errors import AuthError
+from stractory.errors import AuthError, StractoryError
+from stractory.net.address import spell
 from stractory.net.handshake import Identity
-from stractory.net.keys import KeyRing
-from stractory.net.link import Link
+from stractory.net.keys import CLIENT, KeyRing
+from stractory.net.link import Link, Serve
+from stractory.net.seldom import refusals
+from stractory.net.stream import Stream
+from stractory.wire.dialling import Dial
 
 log = logging.getLogger(__name__)
 
+REFUSED = 1.0
+"""Seconds that one who is one too many has to open the stream that is refused."""
+
 
 class ProvedLinks:
-    """The links of one process, each until it is over, by proof of ``keys``."""
+    """The links of one process, a "registry" or "worker", each until it is over, by proof of ``keys``.
 
-    def __init__(self, keys: KeyRing) -> None:
+    There are ``most`` of them, 0 is any number; the last sixteenth is kept for operators and workers. Who is
+    one too many gets the error ``full``.
+    """
+
+    def __init__(self, purpose: str, keys: KeyRing, most: int, full: type[StractoryError]) -> None:
+        self._purpose = purpose
         self._keys = keys
+        self._most = most
+        self._full = full
         self._identities: dict[Link, Identity] = {}
 
     def __iter__(self) -> Iterator[Link]:
         return iter(list(self._identities))
 
-    def add(self, link: Link, identity: Identity) -> None:
-        """Raises AuthError where the name was revoked since the proof."""
+    def make(self, sock: socket, peer: Any, identity: Identity, serve: Serve) -> Link:
+        """The link over ``sock``, to be run. Raises AuthError where the name was revoked since the proof."""
         if identity.name in self._keys.revoked:
             raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")
-        self._identities[link] = identity
-        link.call_at_end(lambda reason: self._forget(link))
+        admitted = not self._is_full(identity)
+        who = f"{identity.role} {identity.name} at {spell(peer)}"
+        link = Link(sock, dialled=False, peer=who, serve=serve if admitted else self._refuse)
+        if admitted:
+            self._identities[link] = identity
+            link.call_at_end(lambda reason: self._forget(link))
+        else:
+            refusals.hear("links", f"{self._purpose}: {who} is refused: there are {self._most} links")
+            gevent.spawn_later(REFUSED, link.close)
+        return link
+
+    def _is_full(self, identity: Identity) -> bool:
+        kept = self._most // 16 if identity.role == CLIENT else 0
+        return 0 < self._most <= len(self._identities) + kept
+
+    def _refuse(self, link: Link, stream: Stream, dial: Dial) -> None:
+        where = f"{self._purpose} {spell(link.own_address)}"
+        error = self._full(f"{where} has its {self._most} links; close some, or raise its links-limit")
+        link.refuse_stream(stream, error)
+        gevent.spawn(link.close)
 
     def _forget(self, link: Link) -> None:
         del self._identities[link]

@@ -144,17 +144,21 @@ class Stream(Outgoing):
 
     # ---- opening and ending ------------------------------------------------------------------------
 
-    def wait_accepted(self) -> None:
-        """Wait for the answer to the dial header; raises the error with which the peer refused."""
+    def wait_accepted(self) -> int:
+        """Wait for the answer to the dial header; returns how many bytes the peer allows a message.
+
+        Raises the error with which it refused.
+        """
         try:
             ended = StreamReset(f"{self.label}: the stream ended before it was accepted")
-            refusal = receive_header(self, decode_answer, ended)
+            answer = receive_header(self, decode_answer, ended)
         except BaseException:
             self.abort()
             raise
-        if refusal is not None:
+        if isinstance(answer, StractoryError):
             self.close()
-            raise refusal
+            raise answer
+        return answer
 
     def deliver_to(self, receiver: Receiver) -> None:
         """Give ``receiver`` what has arrived and will arrive, instead of keeping it for recv()."""

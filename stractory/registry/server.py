@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import gevent
 from gevent.socket import socket
 
-from stractory.errors import ForbiddenRole, ProtocolError, UnknownMethod
+from stractory.errors import ForbiddenRole, ProtocolError, RegistryUnavailable, UnknownMethod
 from stractory.net.address import Address
+from stractory.net.admission import USUAL, Admission, Unproved
 from stractory.net.calls import Calls
 from stractory.net.handshake import Identity, holders, prove_to_client
-from stractory.net.keys import NODE, OPERATOR, ROLES, KeyRing
+from stractory.net.keys import CLIENT, NODE, OPERATOR, ROLES, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.process import Process
 from stractory.net.proved import ProvedLinks
+from stractory.net.seldom import refusals
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.net.tickets import Issuer
@@ -27,7 +29,8 @@ from stractory.registry.members import Members
 from stractory.registry.orders import Node
 from stractory.registry.records import Actor, Worker
 from stractory.registry.service import Registry
-from stractory.wire.dialling import Dial
+from stractory.wire.codec import MESSAGE_LIMIT
+from stractory.wire.dialling import Dial, encode_acceptance
 from stractory.wire.info import ActorInfo, Location
 from stractory.wire.life import Life, Report, check_name
 
@@ -45,15 +48,31 @@ CENTURY = 3_155_760_000.0
 """Seconds."""
 
 
+MESSAGE_LIMITS: Mapping[str, int] = {CLIENT: 1024 * 1024, OPERATOR: MESSAGE_LIMIT, NODE: MESSAGE_LIMIT}
+"""The most bytes of a message, by the role of its sender. Clients send names, all others code and state."""
+
+
 class RegistryServer:
-    """Listens, proves, and serves a :class:`Registry` over every link."""
+    """Listens, proves, and serves a :class:`Registry` over every link.
+
+    ``message_limits``: as MESSAGE_LIMITS.
+    """
 
     def __init__(
-        self, registry: Registry, address: Address, keys: KeyRing, *, insecure_plaintext: bool = False
+        self,
+        registry: Registry,
+        address: Address,
+        keys: KeyRing,
+        *,
+        insecure_plaintext: bool = False,
+        admission: Admission = USUAL,
+        message_limits: Mapping[str, int] = MESSAGE_LIMITS,
     ) -> None:
         self._registry = registry
         self._keys = keys
-        self._links = ProvedLinks(keys)
+        self._message_limits = message_limits
+        self._unproved = Unproved(admission)
+        self._links = ProvedLinks("registry", keys, admission.links, RegistryUnavailable)
         self._listener = Listener(
             address, self._handle, name="registry", insecure_plaintext=insecure_plaintext
         )
@@ -75,26 +94,21 @@ class RegistryServer:
         self._links.end_revoked()
 
     def _handle(self, sock: socket, peer: Any) -> None:
-        identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))
-        where = Address(peer[0], peer[1])
-        link = Link(
-            sock,
-            dialled=False,
-            peer=f"{identity.role} {identity.name} at {where}",
-            serve=partial(self._serve, identity),
-        )
-        self._links.add(link, identity)
-        link.run()
+        with self._unproved.held(sock, peer):
+            identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))
+        self._links.make(sock, peer, identity, partial(self._serve, identity)).run()
 
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
         if dial.service != "registry":
             link.refuse_stream(stream, UnknownMethod(f"a registry has no service {dial.service!r}"))
             return
-        link.accept_stream(stream)
+        limit = self._message_limits[identity.role]
+        link.accept_stream(stream, encode_acceptance(limit))
         if identity.role == NODE:
-            Calls(stream, Serving(NodeMethods(self._registry.members, identity, link).methods))
+            methods = NodeMethods(self._registry.members, identity, link).methods
         else:
-            Calls(stream, Serving(client_methods(self._registry, identity, link)))
+            methods = client_methods(self._registry, identity, link)
+        Calls(stream, Serving(methods), takes=limit)
 
 
 def client_methods(registry: Registry, identity: Identity, link: Link) -> Methods:
@@ -121,8 +135,19 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
         "create": registry.create,
         "destroy": registry.destroy,
     }
+
+    def forbidden(name: str) -> Callable[..., Any]:
+        def refuse(*args: Any, **kwargs: Any) -> None:
+            error = ForbiddenRole(
+                f"{name}() needs the role {OPERATOR}; {identity.name!r} proved the role {identity.role}"
+            )
+            refusals.hear(f"registry: {name}", f"registry: {link.peer} was refused: {error}")
+            raise error
+
+        return refuse
+
     for name, method in for_operators.items():
-        methods[name] = method if identity.role == OPERATOR else _forbidden(name, identity)
+        methods[name] = method if identity.role == OPERATOR else forbidden(name)
     return methods
 
 
@@ -132,15 +157,6 @@ def _location(actor: Actor, issuer: Issuer) -> Location:
     if key is None or info.coming:
         return Location(info)
     return Location(info, *issuer.issue(key, info.name, info.epoch))
-
-
-def _forbidden(name: str, identity: Identity) -> Callable[..., Any]:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise ForbiddenRole(
-            f"{name}() needs the role {OPERATOR}; {identity.name!r} proved the role {identity.role}"
-        )
-
-    return refuse
 
 
 class NodeMethods:

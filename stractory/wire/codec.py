@@ -90,8 +90,8 @@ class Functions(Protocol):
         """What stands here for a reference that arrived. Raises ProtocolError."""
 
 
-def encode(message: Message, functions: Functions | None = None) -> bytes:
-    """The bytes of one message; without ``functions`` none may be in it.
+def encode(message: Message, functions: Functions | None = None, limit: int = MESSAGE_LIMIT) -> bytes:
+    """The bytes of one message, ``limit`` at most; without ``functions`` none may be in it.
 
     Raises TypeError, ValueError or OverflowError for what cannot travel, naming where in the message it is.
     """
@@ -101,9 +101,9 @@ def encode(message: Message, functions: Functions | None = None) -> bytes:
     except UNPACKABLE as error:
         if functions is None:
             raise explained(error, message._asdict()) from None
-        return _encode_with(functions, message)
-    if len(data) > _ITEM_LIMIT:
-        _check_large(len(data), message._asdict())
+        return _encode_with(functions, message, limit)
+    if len(data) > limit or len(data) > _ITEM_LIMIT:
+        _check_large(len(data), message._asdict(), limit)
     return data
 
 
@@ -127,14 +127,14 @@ def check_value(value: Any, name: str) -> None:
     check_items({name: value}, _ITEM_LIMIT)
 
 
-def _check_large(size: int, named: dict[str, Any]) -> None:
+def _check_large(size: int, named: dict[str, Any], limit: int = MESSAGE_LIMIT) -> None:
     """Of more than _ITEM_LIMIT bytes: with less, no array has so many items. Raises ValueError."""
-    if size > MESSAGE_LIMIT:
-        raise ValueError(f"a message of {size} bytes; at most {MESSAGE_LIMIT} can be sent")
+    if size > limit:
+        raise ValueError(f"a message of {size} bytes; at most {limit} can be sent")
     check_items(named, _ITEM_LIMIT)
 
 
-def _encode_with(functions: Functions, message: Message) -> bytes:
+def _encode_with(functions: Functions, message: Message, limit: int) -> bytes:
     """As encode(), for what holds functions or itself."""
     value = to_value(message)
     referred: list[tuple[int, int]] = []
@@ -167,8 +167,8 @@ def _encode_with(functions: Functions, message: Message) -> bytes:
         if len(packed) - len(packed.translate(None, _HEADS)) > len(referred):  # there may be others
             check_extensions(message._asdict())
         data: bytes = pack(ExtType(kind, packed))
-        if len(data) > _ITEM_LIMIT:
-            _check_large(len(data), message._asdict())
+        if len(data) > limit or len(data) > _ITEM_LIMIT:
+            _check_large(len(data), message._asdict(), limit)
     except BaseException:
         withdraw()
         raise

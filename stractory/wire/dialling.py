@@ -6,6 +6,7 @@ length and so many bytes of msgpack::
     dial     [service: str, name: str, epoch: uint,     service is "actor", "registry" or "worker"; the
               ticket: bin]                              rest is empty or 0 but for actors
     answer   []                                         accepted
+             [limit: uint]                              accepted; no message may have more bytes
              [code: str, message: str, details: map]    refused, as in stractory.wire.failures
 
 Bytes for the service may follow the dial in the same frame: opening costs no extra round trip.
@@ -18,7 +19,7 @@ from struct import Struct
 from typing import Generic, NamedTuple, TypeVar
 
 from stractory.errors import ProtocolError, StractoryError
-from stractory.wire.codec import pack, unpack
+from stractory.wire.codec import MESSAGE_LIMIT, pack, unpack
 from stractory.wire.failures import from_wire, to_wire
 
 HEADER_LENGTH = Struct(">H")
@@ -54,17 +55,24 @@ def decode_dial(packed: bytes) -> Dial:
 ACCEPTED = _frame(pack([]))
 
 
+def encode_acceptance(limit: int) -> bytes:
+    """The answer that accepts a stream of messages of at most so many bytes."""
+    return ACCEPTED if limit == MESSAGE_LIMIT else _frame(pack([limit]))
+
+
 def encode_refusal(error: StractoryError) -> bytes:
     """The answer that refuses a stream; long texts are cut to fit."""
     code, message, _ = to_wire(error, "")
     return _frame(pack([code, message[:4096], {}]))
 
 
-def decode_answer(packed: bytes) -> StractoryError | None:
-    """None where the stream was accepted, the error where it was refused. Raises ProtocolError."""
+def decode_answer(packed: bytes) -> StractoryError | int:
+    """The error where the stream was refused, else the most bytes of a message. Raises ProtocolError."""
     match unpack(packed):
         case []:
-            return None
+            return MESSAGE_LIMIT
+        case [int() as limit] if limit > 0:
+            return min(limit, MESSAGE_LIMIT)
         case [str() as code, str() as message, dict() as details]:
             return from_wire(code, message, details)
     raise ProtocolError("malformed answer to a dial header")

@@ -18,6 +18,7 @@ from gevent.socket import socket
 from stractory.actors.kinds import Closable, HasPort, Locked
 from stractory.errors import ActorNotPublic, AuthError, PortUnavailable, StaleLocation, StaleTicket
 from stractory.net.address import Address
+from stractory.net.admission import USUAL, Unproved
 from stractory.net.descriptors import descriptors, is_lack
 from stractory.net.handshake import TIME_LIMIT, Claim, Hello, Identity, prove_to_client
 from stractory.net.keys import KeyRing
@@ -33,16 +34,24 @@ class ActorPorts:
     """Opens and remembers them.
 
     ``allow_public``: "no", "loopback" or "yes". ``limit``: seconds that who connects has for the proof.
+    ``unproved``: who has not proved anything yet, at all of them together.
     """
 
     def __init__(
-        self, ports: Ports, keys: KeyRing, tickets: Tickets, allow_public: str, limit: float = TIME_LIMIT
+        self,
+        ports: Ports,
+        keys: KeyRing,
+        tickets: Tickets,
+        allow_public: str,
+        limit: float = TIME_LIMIT,
+        unproved: Unproved | None = None,
     ) -> None:
         self._ports = ports
         self._keys = keys
         self._tickets = tickets
         self._allow_public = allow_public
         self._limit = limit
+        self._unproved = unproved or Unproved(USUAL)
         self._listeners: dict[Actor, Closable] = {}
         self._proved: WeakKeyDictionary[SocketStream, Identity] = WeakKeyDictionary()
 
@@ -111,7 +120,7 @@ class ActorPorts:
         stream = SocketStream.over(sock)
         try:
             if not actor.life.terms.public:
-                self._receive_proof(actor, stream)
+                self._receive_proof(actor, stream, peer)
         except BaseException:
             stream.close()  # in order: a reset would destroy the refusal on its way
             raise
@@ -121,7 +130,7 @@ class ActorPorts:
             stream.abort()
             raise
 
-    def _receive_proof(self, actor: Actor, stream: SocketStream) -> None:
+    def _receive_proof(self, actor: Actor, stream: SocketStream, peer: Any) -> None:
         admit_to_it = self._tickets.admit_to(actor.life.name, actor.life.epoch)
 
         def admit(hello: Hello) -> Claim:
@@ -132,7 +141,8 @@ class ActorPorts:
                 raise StaleTicket(str(error)) from None
             return admitted
 
-        identity = prove_to_client(stream, "actor", admit, self._limit)
+        with self._unproved.held(stream, peer):
+            identity = prove_to_client(stream, "actor", admit, self._limit)
         if identity.name in self._keys.revoked:
             raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")
         self._proved[stream] = identity

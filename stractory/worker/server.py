@@ -13,6 +13,7 @@ from gevent.socket import socket
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
 from stractory.errors import LinkClosed, StractoryError, UnknownMethod, WorkerFull
 from stractory.net.address import Address
+from stractory.net.admission import USUAL, Admission, Unproved
 from stractory.net.calls import Calls
 from stractory.net.descriptors import is_lack
 from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
@@ -67,12 +68,14 @@ class WorkerServer:
         allow_public: str = "loopback",
         max_actors: int = 0,
         insecure_plaintext: bool = False,
+        admission: Admission = USUAL,
         children: Children | None = None,
         voucher: Voucher | None = None,
     ) -> None:
         self._keys = keys
         self._eager_ports = eager_ports
-        self._links = ProvedLinks(keys)
+        self._unproved = Unproved(admission)
+        self._links = ProvedLinks("worker", keys, admission.links, WorkerFull)
         self._children = children or Children()
         self._voucher = voucher
         self._proof_limit = TIME_LIMIT if voucher is None else SILENCE
@@ -87,7 +90,9 @@ class WorkerServer:
         )
         ports = Ports(listen.host, port_range, insecure_plaintext)
         self._tickets = Tickets(keys, lambda: self.membership.registry_time())
-        self._ports = ActorPorts(ports, keys, self._tickets, allow_public, self._proof_limit)
+        self._ports = ActorPorts(
+            ports, keys, self._tickets, allow_public, self._proof_limit, Unproved(admission)
+        )
         if voucher is None:
             self._listener = Listener(
                 listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext
@@ -148,17 +153,11 @@ class WorkerServer:
     # ---- streams ---------------------------------------------------------------------------------------
 
     def _handle(self, sock: socket, peer: Any) -> None:
-        identity = prove_to_client(sock, "worker", self._tickets.admit, self._proof_limit)
-        where = Address(peer[0], peer[1])
-        link = Link(
-            sock,
-            dialled=False,
-            peer=f"{identity.role} {identity.name} at {where}",
-            serve=partial(self._serve, identity),
-        )
+        with self._unproved.held(sock, peer):
+            identity = prove_to_client(sock, "worker", self._tickets.admit, self._proof_limit)
+        link = self._links.make(sock, peer, identity, partial(self._serve, identity))
         if self._voucher is not None:
             link.writer.guard = self.membership.look
-        self._links.add(link, identity)
         link.run()
 
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:

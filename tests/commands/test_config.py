@@ -19,6 +19,7 @@ from stractory.commands.config import (
     port_range,
     seconds,
     seconds_from,
+    size_to,
     yes_no,
 )
 from stractory.errors import ConfigError
@@ -45,6 +46,9 @@ def pool_parser() -> Parser:
     parser.setting("isolated-limit", type=count, default="16", help="most actors with a process of their own")
     parser.setting("key-file", type=path, help="the cluster's key")
     parser.setting("insecure-plaintext", type=yes_no, default="no", help="no TLS, 100% plain")
+    parser.setting("unproved-limit", type=count, default="256", help="most of a port")
+    parser.setting("unproved-limit-per-source", type=count, default="32", help="most of them from one")
+    parser.setting("links-limit", type=count, default="4096", help="most of a worker")
     parser.setting("log-level", default="info", help="how much to log")
     return parser
 
@@ -346,13 +350,13 @@ def test_print_config(ini: Callable[[str], str], capsys: pytest.CaptureFixture[s
     assert exit.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
-        "listen               9001,9002      environment STRACTORY_LISTEN",
-        "workers              4              default",
-        "registry             10.0.0.1:9000  etc/workers.ini:2",
+        "listen                     9001,9002      environment STRACTORY_LISTEN",
+        "workers                    4              default",
+        "registry                   10.0.0.1:9000  etc/workers.ini:2",
     ]
-    assert "key-file             (none)         default" in lines
-    assert "insecure-plaintext   yes            command line" in lines
-    assert len(lines) == 16
+    assert "key-file                   (none)         default" in lines
+    assert "insecure-plaintext         yes            command line" in lines
+    assert len(lines) == 19
 
 
 def test_print_config_tells_of_mistakes(mistake: Callable[..., str]) -> None:
@@ -432,6 +436,9 @@ def test_as_arguments_of_chosen_settings() -> None:
         (seconds_from(1), "1", 1.0),
         (count, "0", 0),
         (count, "100000", 100000),
+        (size_to(1 << 20), "1M", 1 << 20),
+        (size_to(1 << 20), "64k", 65536),
+        (size_to(1 << 20), "1", 1),
         (port_range, "9100-9199", range(9100, 9200)),
         (port_range, "1 - 1", range(1, 2)),
         (path, "a/b", Path("a/b")),
@@ -451,6 +458,7 @@ def test_types(type: Callable[[str], object], text: str, value: object) -> None:
         (seconds, ["", "soon", "-1", "-0.1", "nan", "inf", "1s"]),
         (seconds_from(1), ["0", "0.9", "nan", "inf"]),
         (count, ["", "-1", "1.0", "+1", "1_0", "x", "²"]),
+        (size_to(1 << 20), ["", "0", "-1", "1.5M", "2M", "1G", "1048577", "M"]),
         (yes_no, ["", "y", "2", "maybe"]),
         (port_range, ["", "9100", "9199-9100", "0-5", "1-65536", "-5", "5-", "a-b", "1-2-3"]),
         (path, [""]),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stractory.commands.registry import data_directory, make_parser
+from stractory.commands.registry import LARGEST_MESSAGE, data_directory, make_parser
+from stractory.wire.codec import MESSAGE_LIMIT
 
 
 def test_a_lease_that_is_too_short_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +55,11 @@ def test_where_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert directory("--data-dir=none") is None
     assert directory("--listen=0", "--data-dir=data") == Path("data")
     assert directory("--data-dir=./none") == Path("none")
+
+
+def test_the_largest_message_is_what_the_wire_allows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert LARGEST_MESSAGE == MESSAGE_LIMIT
+    assert make_parser().parse([], {}).operator_message_limit == MESSAGE_LIMIT
+    with pytest.raises(SystemExit):
+        make_parser().parse(["--client-message-limit=65M"], {})
+    assert "'65M' is not a size such as 64K or 1M, of at most 67108864 bytes" in capsys.readouterr().err

@@ -163,7 +163,6 @@ def test_a_revoked_name_is_out(cluster: Cluster, strac: stractory.Client, master
         green_until(lambda: told(cluster, "name 'mallory') is unknown here, or revoked") == refused + 1)
         with pytest.raises(stractory.AuthError, match="it refuses the key"):
             mallory.create("mine", echo, timeout=10)
-        green_until(lambda: told(cluster, "name 'mallory') is unknown here, or revoked") == refused + 2)
         with pytest.raises((stractory.AuthError, stractory.ActorLost)):
             theirs.add(1, 2)
         for stream in (kept, beside, beside_direct):
@@ -228,7 +227,7 @@ def test_a_revoked_worker_is_out(cluster: Cluster, strac: stractory.Client, mast
         change(cluster, master.as_line(), revoked("node7"))
         green_until(lambda: told(cluster, "node node7 at", "is revoked: the link ends") == 1)
         refused = "registry: connection from", "name 'node7') is unknown here, or revoked"
-        green_until(lambda: told(cluster, *refused) > 3)
+        green_until(lambda: told(cluster, *refused) == 1)  # for it tries twice a second
         assert told(cluster, "the registry refuses this worker: ") == 1
         change(cluster, master.as_line())
         green_until(lambda: told(cluster, "registered with registry") == 4)

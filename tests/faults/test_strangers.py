@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket as blocking
+from functools import partial
 from typing import NamedTuple
 
+import gevent
 import pytest
 from gevent import socket
 
 import stractory
 from stractory.net import handshake, keys, process
 from stractory.net.address import address
+from stractory.net.admission import USUAL
 from stractory.net.calls import Calls
 from stractory.net.dial import dial
 from stractory.net.handshake import Credential
@@ -21,7 +24,7 @@ from stractory.wire.frames import DATA, GO_AWAY, SYN, header
 from tests.factory.test_factory import exchange, host_port
 from tests.support.actors import echo
 from tests.support.cluster import Cluster, until
-from tests.support.faults import descriptors, resident
+from tests.support.faults import descriptors, let_pass, resident
 from tests.support.green import green_until
 from tests.support.tickets import located
 
@@ -54,6 +57,18 @@ def serves(cluster):
     """Whether a client that comes now gets in, and can use the actor."""
     with cluster.client() as good:
         return good.get("a").add(1, 2) == 3
+
+
+def told(cluster, *texts):
+    return [line for line in cluster.errors().splitlines() if all(text in line for text in texts)]
+
+
+def client_key(cluster, name):
+    """A key file that proves the role client alone."""
+    path = cluster.folder / f"{name}.key"
+    path.touch(mode=0o600)
+    path.write_text(keys.load(cluster.key_file).keys[0].derive(keys.CLIENT, name).as_line())
+    return path
 
 
 OPENED = header(DATA, SYN, 1, 100) + encode_dial(Dial("registry"))
@@ -193,16 +208,19 @@ def test_a_worker_that_says_what_cannot_be(tmp_path):
 
 
 def test_thousands_of_silent_connections(breakable, victim):
-    """Row 28."""
+    """Row 28: who has the key gets in meanwhile, and no more than so many stay."""
     _, where, pid, _ = victim
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     open_before = descriptors(pid)
     silent = []
     try:
-        for _ in range(min(3000, hard - 500)):
+        for number in range(min(10_000, hard - 500)):
             silent.append(blocking.create_connection(host_port(where)))
+            if number % 2000 == 1999:
+                assert serves(breakable)
         assert serves(breakable)
+        assert descriptors(pid) <= open_before + USUAL.unproved
         silent[-1].recv(65536)  # the greeting
         silent[-1].setblocking(False)
         with pytest.raises(BlockingIOError):  # and not the end: it was there all the time
@@ -212,6 +230,119 @@ def test_thousands_of_silent_connections(breakable, victim):
             sock.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     until(lambda: descriptors(pid) <= open_before)
+    assert len(told(breakable, "too many others came")) < 20  # each process says so at most once in 10 s
+
+
+def drip(sock, data):
+    """A byte a second, until the other side ends the connection."""
+    ended = gevent.spawn(lambda: list(iter(partial(sock.recv, 100), b"")))
+    for byte in data:
+        sock.sendall(b"%c" % byte)
+        let_pass(1)
+        if ended.ready():
+            return
+    raise AssertionError("it was waited for")
+
+
+def test_who_drips_is_dropped(breakable, strac):
+    """Row 28: at each door, an own port too."""
+    info = strac.create("a", echo)
+    with contextlib.ExitStack() as stack:
+        dripping = []
+        for where in (breakable.address, info.worker, strac.endpoint("a").removeprefix("tcp://")):
+            sock = stack.enter_context(socket.create_connection(host_port(where), timeout=20))
+            dripping.append(gevent.spawn(drip, sock, b"STRC\x07\xd0" + bytes(10)))
+        for task in dripping:
+            task.get(timeout=40)
+
+
+def test_wrong_keys_have_few_lines_in_the_log(tmp_path):
+    with Cluster(workers=1) as cluster, cluster.client() as strac:
+        stranger = keys.load(tmp_path / "other.key", create=True).credential(keys.OPERATOR)
+        (worker,) = strac.workers()
+        for purpose, where in (("registry", cluster.address), ("worker", worker.address)):
+            for _ in range(20):
+                with pytest.raises(stractory.AuthError):
+                    dial(address(where), purpose, stranger)
+            until(lambda purpose=purpose: told(cluster, f"{purpose}: connection from"))
+            assert len(told(cluster, f"{purpose}: connection from")) == 1
+
+
+def test_one_link_too_many():
+    """Operators have the last sixteenth; who is refused is told so at once."""
+    limits = ["--links-limit=16"]
+    with Cluster(workers=1, registry_arguments=limits, pool_arguments=limits) as cluster:
+        with cluster.client() as strac, contextlib.ExitStack() as stack:
+            info = strac.create("a", stractory.rpc(adder))
+            key_file = client_key(cluster, "bob")
+
+            def bob():
+                return stack.enter_context(cluster.client(key_file=key_file))
+
+            first = bob()
+            there = located(keys.load(cluster.key_file), "a", info.epoch)
+            open = [dial(address(info.worker), "worker", there) for _ in range(14)]
+            assert first.get("a").add(1, 2) == 3
+            with pytest.raises(
+                stractory.WorkerFull, match=f"worker {info.worker} has its 16 links; close some"
+            ):
+                bob().get("a", timeout=20)
+            assert first.get("a").add(1, 2) == 3
+            assert strac.get("a").add(1, 2) == 3  # the last one of all
+            with pytest.raises(stractory.WorkerFull):
+                stack.enter_context(cluster.client()).get("a", timeout=20)
+            open.pop().close()
+            open.pop().close()
+
+            def gets_in():
+                with contextlib.suppress(stractory.WorkerFull):
+                    return bob().get("a", timeout=20).add(1, 2) == 3
+
+            green_until(gets_in)
+            for link in open:
+                link.close()
+            credential = keys.load(key_file).credential(keys.CLIENT)
+            more = [dial(address(cluster.address), "registry", credential) for _ in range(16)]
+            with pytest.raises(stractory.RegistryUnavailable, match="has its 16 links"):
+                bob().list(timeout=20)
+            for link in more:
+                link.close()
+        assert "Traceback" not in cluster.errors()
+
+
+def test_who_is_one_too_many_and_says_nothing_is_let_go():
+    with Cluster(workers=1, pool_arguments=["--links-limit=1"]) as cluster, cluster.client() as strac:
+        there = located(keys.load(cluster.key_file), "a", 1)
+        (worker,) = strac.workers()
+        first, second = (dial(address(worker.address), "worker", there) for _ in range(2))
+        green_until(lambda: second.ended)
+        assert first.usable
+        first.close()
+
+
+@pytest.mark.parametrize("role", [keys.CLIENT, keys.OPERATOR])
+def test_a_message_that_is_too_large_for_its_role(role):
+    limits = ["--client-message-limit=64K", "--operator-message-limit=128K"]
+    most = {keys.CLIENT: 65536, keys.OPERATOR: 131072}[role]
+    with Cluster(workers=0, registry_arguments=limits) as cluster:
+        key_file = client_key(cluster, "bob") if role == keys.CLIENT else cluster.key_file
+        with cluster.client(key_file=key_file) as client:
+            waiting = gevent.spawn(client.wait, "never", timeout=60)
+            assert client.list("x" * (most - 100)) == []
+            with pytest.raises(ValueError, match=f"at most {most} can be sent"):
+                client.list("x" * most)
+            assert client.list() == []
+            assert not waiting.ready()  # nothing else was lost by it
+            waiting.kill()
+        # One that does not keep to what it was told:
+        link = dial(address(cluster.address), "registry", keys.load(key_file).credential(role))
+        stream = link.open(Dial("registry"), label="registry")
+        assert stream.wait_accepted() == most
+        with pytest.raises(stractory.StreamReset):
+            Calls(stream).call("list", "x" * most, call_timeout=20)
+        assert link.usable
+        link.close()
+        assert told(cluster, f"a message is over the limit of {most} bytes")
 
 
 def test_another_version_of_the_wire(breakable, monkeypatch):

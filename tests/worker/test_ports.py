@@ -13,6 +13,7 @@ from stractory.actors.curve import client_keys
 from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import AuthError, StaleLocation, StaleTicket
 from stractory.net import keys, sockets
+from stractory.net.admission import Admission, Unproved
 from stractory.net.handshake import Identity, prove_to_server
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
@@ -74,6 +75,17 @@ def test_an_actor_that_has_ended_meanwhile_is_stale(ports, ring):
         actor.end()
         with pytest.raises(StaleTicket):
             prove_to_server(stream, "actor", location(ring, actor))
+
+
+def test_those_at_all_own_ports_are_counted_together(ring):
+    ports = ActorPorts(
+        Ports("127.0.0.1", None), ring, Tickets(ring), "loopback", unproved=Unproved(Admission(unproved=1))
+    )
+    one, other = make(Room()), make(Room())
+    with SocketStream.over(sockets.connect(ports.open(one))) as first, gevent.Timeout(LIMIT):
+        assert first.recv(100)
+        with SocketStream.over(sockets.connect(ports.open(other))) as second:
+            assert second.recv(100) and not first.recv(100)
 
 
 def test_a_public_port_takes_nobody_once_its_actor_has_ended(ports):
