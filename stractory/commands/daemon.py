@@ -49,7 +49,7 @@ def add_common_settings(parser: Parser, links: int) -> None:
         "unproved-limit",
         type=count,
         default=str(USUAL.unproved),
-        help="most connections of a port that have not proved the key yet; 0: any number",
+        help="most connections of a port that have proved nothing yet; 0: any number",
     )
     parser.setting(
         "unproved-limit-per-source",

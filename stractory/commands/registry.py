@@ -38,8 +38,8 @@ LARGEST_MESSAGE = 64 * 1024 * 1024
 NOWHERE = Path(os.devnull)
 
 
-def data_dir(text: str) -> Path:
-    """The path of a folder, or "none" for NOWHERE."""
+def path_or_none(text: str) -> Path:
+    """A path, or "none" for NOWHERE."""
     return NOWHERE if text == "none" else path(text)
 
 
@@ -65,9 +65,14 @@ def make_parser() -> Parser:
     )
     parser.setting(
         "data-dir",
-        type=data_dir,
+        type=path_or_none,
         default=_usual_directory(),
         help="the folder of what survives a restart; none keeps it in memory, as the default does for port 0",
+    )
+    parser.setting(
+        "audit-log",
+        type=path_or_none,
+        help="the record of who created and ended what; by default audit.log in data-dir, if there is one",
     )
     for role, default in (("client", "1M"), ("operator", "64M")):
         parser.setting(
@@ -94,16 +99,20 @@ def main() -> int:
 
 def _serve(settings: Settings) -> None:
     # Here, so that --help need not load it.
+    from stractory.registry.audit import Audit, missing
     from stractory.registry.directory import Directory
     from stractory.registry.server import MESSAGE_LIMITS, RegistryServer
     from stractory.registry.service import Registry
     from stractory.store.durable import DurableStore
+    from stractory.store.lines import Lines
     from stractory.store.memory import MemoryStore
 
     hangups = Hangups()
     ring = load_keys(settings.key_file, settings.listen)
     folder = data_directory(settings)
     store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()
+    record = audit_log(settings, folder)
+    lines = Lines("audit-log", record, missing) if record else None
     directory = Directory(lease=settings.heartbeat_timeout, place=POLICIES[settings.placement])
     server = RegistryServer(
         Registry(directory, store),
@@ -116,6 +125,7 @@ def _serve(settings: Settings) -> None:
             CLIENT: settings.client_message_limit,
             OPERATOR: settings.operator_message_limit,
         },
+        audit=Audit(lines.add if lines else None),
     )
     told = end_on_signals()
     hangups.act(partial(read_keys_again, ring, server.end_revoked))
@@ -123,6 +133,16 @@ def _serve(settings: Settings) -> None:
     told.wait()
     server.close()
     store.close()
+    if lines:
+        lines.close()
+
+
+def audit_log(settings: Settings, folder: Path | None) -> Path | None:
+    """The file of the record of who did what; None for none. ``folder``: where data is."""
+    if settings.audit_log is None:
+        return folder / "audit.log" if folder else None
+    file: Path = settings.audit_log
+    return None if file == NOWHERE else file
 
 
 def data_directory(settings: Settings) -> Path | None:

@@ -10,7 +10,7 @@ PREFIX = "STRACTORY_"
 SETTINGS = (
     *("config", "insecure-plaintext", "key-file", "listen", "log-level", "registry"),
     *("links-limit", "unproved-limit", "unproved-limit-per-source"),
-    *("client-message-limit", "operator-message-limit"),
+    *("audit-log", "client-message-limit", "operator-message-limit"),
     *("data-dir", "heartbeat-timeout", "placement"),
     *("respawn-delay", "workers"),
     *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin"),

@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 from gevent.socket import socket
 
-from stractory.errors import ForbiddenRole, ProtocolError, RegistryUnavailable, UnknownMethod
+from stractory.errors import AuthError, ForbiddenRole, ProtocolError, RegistryUnavailable, UnknownMethod
 from stractory.net.address import Address
 from stractory.net.admission import USUAL, Admission, Unproved
 from stractory.net.calls import Calls
@@ -25,6 +25,7 @@ from stractory.net.seldom import refusals
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.net.tickets import Issuer
+from stractory.registry.audit import Audit
 from stractory.registry.members import Members
 from stractory.registry.orders import Node
 from stractory.registry.records import Actor, Worker
@@ -55,7 +56,7 @@ MESSAGE_LIMITS: Mapping[str, int] = {CLIENT: 1024 * 1024, OPERATOR: MESSAGE_LIMI
 class RegistryServer:
     """Listens, proves, and serves a :class:`Registry` over every link.
 
-    ``message_limits``: as MESSAGE_LIMITS.
+    ``message_limits``: as MESSAGE_LIMITS. ``audit`` records what operators do and who is refused.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class RegistryServer:
         insecure_plaintext: bool = False,
         admission: Admission = USUAL,
         message_limits: Mapping[str, int] = MESSAGE_LIMITS,
+        audit: Audit | None = None,
     ) -> None:
         self._registry = registry
         self._keys = keys
         self._message_limits = message_limits
+        self._audit = audit or Audit()
         self._unproved = Unproved(admission)
         self._links = ProvedLinks("registry", keys, admission.links, RegistryUnavailable)
         self._listener = Listener(
@@ -94,9 +97,14 @@ class RegistryServer:
         self._links.end_revoked()
 
     def _handle(self, sock: socket, peer: Any) -> None:
-        with self._unproved.held(sock, peer):
-            identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))
-        self._links.make(sock, peer, identity, partial(self._serve, identity)).run()
+        try:
+            with self._unproved.held(sock, peer):
+                identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))
+            link = self._links.make(sock, peer, identity, partial(self._serve, identity))
+        except AuthError as error:
+            self._audit.refused("proof", error, peer)
+            raise
+        link.run()
 
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
         if dial.service != "registry":
@@ -107,12 +115,13 @@ class RegistryServer:
         if identity.role == NODE:
             methods = NodeMethods(self._registry.members, identity, link).methods
         else:
-            methods = client_methods(self._registry, identity, link)
+            methods = client_methods(self._registry, identity, link, self._audit)
         Calls(stream, Serving(methods), takes=limit)
 
 
-def client_methods(registry: Registry, identity: Identity, link: Link) -> Methods:
+def client_methods(registry: Registry, identity: Identity, link: Link, audit: Audit) -> Methods:
     """What clients and operators may call. Creating and destroying is for operators."""
+    peer = link.peer_address
 
     issuer = Issuer(identity.role, identity.name)
 
@@ -132,8 +141,8 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
     }
     for_operators: Methods = {
         "define": registry.define,
-        "create": registry.create,
-        "destroy": registry.destroy,
+        "create": audit.creating(registry.create, identity, peer),
+        "destroy": audit.destroying(registry.destroy, registry.find, identity, peer),
     }
 
     def forbidden(name: str) -> Callable[..., Any]:
@@ -142,6 +151,7 @@ def client_methods(registry: Registry, identity: Identity, link: Link) -> Method
                 f"{name}() needs the role {OPERATOR}; {identity.name!r} proved the role {identity.role}"
             )
             refusals.hear(f"registry: {name}", f"registry: {link.peer} was refused: {error}")
+            audit.refused(name, error, peer, identity)
             raise error
 
         return refuse

@@ -163,6 +163,11 @@ class Registry:
         self._orders.end(actor, deadline, late)
         self._ledger.settle(actor.life)
 
+    def find(self, name: str) -> ActorInfo | None:
+        """Who has the name, in whatever state."""
+        actor = self._directory.find(name)
+        return None if actor is None else actor.info
+
     def lookup(self, names: list[str], waits: bool = True) -> list[Actor | None]:
         """The actor of each name, None where there is none.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stractory.commands.registry import LARGEST_MESSAGE, data_directory, make_parser
+from stractory.commands.registry import LARGEST_MESSAGE, audit_log, data_directory, make_parser
 from stractory.wire.codec import MESSAGE_LIMIT
 
 
@@ -55,6 +55,16 @@ def test_where_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert directory("--data-dir=none") is None
     assert directory("--listen=0", "--data-dir=data") == Path("data")
     assert directory("--data-dir=./none") == Path("none")
+
+
+def test_where_the_record_goes() -> None:
+    def file(*arguments: str, folder: Path | None = Path("data")) -> Path | None:
+        return audit_log(make_parser().parse([*arguments], {}), folder)
+
+    assert file() == Path("data/audit.log")
+    assert file(folder=None) is None
+    assert file("--audit-log=none") is None
+    assert file("--audit-log=record", folder=None) == Path("record")
 
 
 def test_the_largest_message_is_what_the_wire_allows(capsys: pytest.CaptureFixture[str]) -> None:

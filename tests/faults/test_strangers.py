@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import socket as blocking
 from functools import partial
@@ -61,6 +62,10 @@ def serves(cluster):
 
 def told(cluster, *texts):
     return [line for line in cluster.errors().splitlines() if all(text in line for text in texts)]
+
+
+def recorded(cluster):
+    return [json.loads(line) for line in (cluster.folder / "registry/audit.log").read_text().splitlines()]
 
 
 def client_key(cluster, name):
@@ -256,7 +261,7 @@ def test_who_drips_is_dropped(breakable, strac):
             task.get(timeout=40)
 
 
-def test_wrong_keys_have_few_lines_in_the_log(tmp_path):
+def test_wrong_keys_have_few_lines_in_the_log_and_each_one_in_the_record(tmp_path):
     with Cluster(workers=1) as cluster, cluster.client() as strac:
         stranger = keys.load(tmp_path / "other.key", create=True).credential(keys.OPERATOR)
         (worker,) = strac.workers()
@@ -266,6 +271,49 @@ def test_wrong_keys_have_few_lines_in_the_log(tmp_path):
                     dial(address(where), purpose, stranger)
             until(lambda purpose=purpose: told(cluster, f"{purpose}: connection from"))
             assert len(told(cluster, f"{purpose}: connection from")) == 1
+        until(lambda: len(recorded(cluster)) == 20)
+        assert {(line["event"], line["outcome"]) for line in recorded(cluster)} == {("proof", "AuthError")}
+
+
+def test_who_creates_and_who_may_not_is_recorded():
+    with Cluster(workers=1) as cluster, cluster.client() as strac:
+        info = strac.create("a", echo)
+        with cluster.client(key_file=client_key(cluster, "bob")) as bob:
+            with pytest.raises(
+                stractory.ForbiddenRole, match="needs the role operator; 'bob' proved the role client"
+            ):
+                bob.destroy("a")
+            with pytest.raises(stractory.ForbiddenRole):
+                bob.create("b", echo)
+        with pytest.raises(stractory.ActorExists):
+            strac.create("a", echo)
+        strac.destroy("a")
+        until(lambda: len(recorded(cluster)) >= 6)
+        lines = recorded(cluster)
+        assert [(line["event"], line["name"], line["outcome"]) for line in lines] == [
+            ("create", "a", "ok"),
+            ("destroy", None, "ForbiddenRole"),
+            ("define", None, "ForbiddenRole"),
+            ("create", None, "ForbiddenRole"),
+            ("create", "a", "ActorExists"),
+            ("destroy", "a", "ok"),
+        ]
+        assert {line["by"]["name"] for line in lines} == {"bob", lines[0]["by"]["name"]}
+        for line in (lines[0], lines[-1]):
+            assert (line["worker"], line["epoch"], line["kind"]) == (info.worker, info.epoch, "stream")
+        assert len(told(cluster, "client bob at", "was refused")) == 3  # one for each method
+
+
+def test_the_record_may_be_elsewhere_or_nowhere(tmp_path):
+    for setting, where in ((tmp_path / "record", tmp_path / "record"), ("none", None)):
+        with Cluster(workers=1, registry_arguments=[f"--audit-log={setting}"]) as cluster:
+            with cluster.client() as strac:
+                strac.create("a", echo)
+            assert cluster.registry.end() == 0  # and what waited is written
+            cluster.registry = None
+            assert not (cluster.folder / "registry/audit.log").exists()
+            if where is not None:
+                assert [json.loads(line)["name"] for line in where.read_text().splitlines()] == ["a"]
 
 
 def test_one_link_too_many():
