@@ -7,7 +7,7 @@
      |    +-- InvalidName              (ValueError)       not a non-empty str of at most 512 bytes
      |    +-- ActorNotFound            (LookupError)      no actor has this name
      |    +-- ActorExists                                 the name is taken
-     |    +-- ActorNotShippable        (TypeError)        its code or options cannot travel
+     |    +-- ActorNotShippable        (TypeError)        its code or options cannot travel, or may not
      |    +-- ActorStartFailed                            its init raised, on the worker
      |    +-- ActorLost                (ConnectionError)  its worker went away
      |    +-- ActorHung                                   it held up its worker, and was stopped
@@ -21,7 +21,7 @@
      |    +-- UnknownDefinition        (LookupError)      its definition was not sent there, or is forgotten
      +-- PlacementError                no worker can take it
      |    +-- NoWorkers                                   none is registered
-     |    +-- NoCompatibleWorker                          none runs this Python
+     |    +-- NoCompatibleWorker                          none runs this Python, or takes its code
      |    +-- ActorQuarantined                            its code ended too many workers
      |    +-- WorkerFull                                  none has room for another actor, or link
      +-- UnreachableError              (ConnectionError)  nobody answers at an address
@@ -132,7 +132,8 @@ class ActorExists(ActorError):
 
 
 class ActorNotShippable(ActorError, TypeError):
-    """The actor's code or options refer to something that cannot travel; the text names the variable."""
+    """The actor's code or options refer to something that cannot travel, and the text names the variable; or
+    its worker takes no code that travels."""
 
 
 class ActorStartFailed(ActorError):
@@ -208,7 +209,7 @@ class NoWorkers(PlacementError):
 
 
 class NoCompatibleWorker(PlacementError):
-    """No registered worker runs the Python that the actor's code was made with."""
+    """No registered worker takes code that travels and runs the Python that this was made with."""
 
 
 class ActorQuarantined(PlacementError):

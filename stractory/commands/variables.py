@@ -14,7 +14,7 @@ SETTINGS = (
     *("data-dir", "heartbeat-timeout", "placement"),
     *("respawn-delay", "workers"),
     *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin"),
-    *("max-actors", "working-dir"),
+    *("code", "max-actors", "working-dir"),
     *("block-exit", "block-interrupt", "block-report"),
     *("isolated", "isolated-limit"),
 )

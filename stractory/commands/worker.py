@@ -54,6 +54,7 @@ HANDED_DOWN = (
     "actor-port-range",
     "allow-public-actors",
     "max-actors",
+    "code",
     "block-report",
     "block-interrupt",
     "block-exit",
@@ -96,6 +97,9 @@ def add_worker_settings(parser: Parser) -> None:
         help="where ports may need no key",
     )
     parser.setting("max-actors", type=count, default="0", help="most actors of a worker; 0: any number")
+    parser.setting(
+        "code", type=choice("any", "import"), default="any", help="of actors; import: none that travels"
+    )
     blocked = "seconds without a turn of the event loop until"
     parser.setting("block-report", type=seconds, default="0.5", help=f"{blocked} that is logged; 0: never")
     parser.setting("block-interrupt", type=seconds, default="5", help=f"{blocked} its actor is stopped")
@@ -187,6 +191,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         port_range=settings.actor_port_range,
         allow_public=settings.allow_public_actors,
         max_actors=settings.max_actors,
+        imports_only=settings.code == "import",
         insecure_plaintext=settings.insecure_plaintext,
         admission=admission(settings),
         children=children,

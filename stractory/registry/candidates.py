@@ -46,7 +46,10 @@ class Candidates:
             candidates = [worker for worker in alive if runtime in (None, worker.runtime)]
             if not candidates:
                 offered = ", ".join(sorted({worker.runtime for worker in alive}))
-                raise NoCompatibleWorker(f"this actor's code needs {runtime}; the workers run {offered}")
+                raise NoCompatibleWorker(
+                    f"this actor's code travels and needs {runtime}; the workers are {offered}: start one "
+                    "that takes it, or give init as 'package.module:function', which any imports"
+                )
             candidates = [worker for worker in candidates if not worker.full]
             self._candidates[runtime] = candidates
         if refusals:

@@ -16,6 +16,7 @@ import gevent
 from stractory.errors import (
     ActorLost,
     ActorNotPublic,
+    ActorNotShippable,
     ActorStartFailed,
     CallTimeout,
     PlacementError,
@@ -38,6 +39,10 @@ from stractory.wire.life import Life
 from stractory.wire.shipping import Definition
 
 log = logging.getLogger(__name__)
+
+
+REFUSALS = (StoreError, ActorNotShippable, ActorStartFailed, ActorNotPublic, PortUnavailable, WorkerFull)
+"""With these an actor does not start, for certain."""
 
 
 class Node(NamedTuple):
@@ -97,8 +102,8 @@ class Orders:
     def start(self, actor: Actor, definition: Definition, options: dict[str, Any], deadline: float) -> bool:
         """Whether it runs. False when its worker is about to end: try another, once the name is free.
 
-        Raises StoreError when it cannot be kept, and its worker has heard nothing of it; ActorStartFailed,
-        ActorNotPublic, PortUnavailable, CallTimeout, WorkerFull (try another), and ActorLost for the rest.
+        Raises StoreError when it cannot be kept, and its worker has heard nothing of it; the other REFUSALS
+        (with WorkerFull try another), CallTimeout, and ActorLost for the rest.
         """
         try:
             if actor.life.terms.isolate:
@@ -109,7 +114,7 @@ class Orders:
             if self._directory.find(actor.name) is not actor:  # its worker has gone meanwhile
                 return False
             self._order(self.nodes[actor.worker.id], actor.life, definition, options, state, deadline)
-        except (StoreError, ActorStartFailed, ActorNotPublic, PortUnavailable, WorkerFull):
+        except REFUSALS:
             self.ended(actor)
             raise
         except PlacementError:

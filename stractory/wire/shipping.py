@@ -24,9 +24,12 @@ from stractory.errors import ProtocolError
 from stractory.wire.codec import pack, unpack
 
 
-def runtime(python: str, dill: str) -> str:
-    """The tag of an interpreter and dill that open each other's code, such as "cpython-311 dill-0.4"."""
-    return f"{python} dill-{'.'.join(dill.split('.')[:2])}"
+def runtime(python: str, dill: str | None) -> str:
+    """The tag of an interpreter and dill that open each other's code, such as "cpython-311 dill-0.4".
+
+    Without dill it is that of a worker that opens none, and equals the tag of no code.
+    """
+    return f"{python} import-only" if dill is None else f"{python} dill-{'.'.join(dill.split('.')[:2])}"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Host:
 
     ``make_client`` makes the clients that contexts hand out; ``exited(life, status)`` is told, once it is
     gone, of an actor that came to an end of its own accord. ``keep`` has the states of actors kept. ``most``:
-    actors there may be; 0 for any number.
+    actors there may be; 0 for any number. ``imports_only``: it takes no code that travels.
     """
 
     def __init__(
@@ -55,12 +55,13 @@ class Host:
         exited: Callable[[Life, int], None] = lambda life, status: None,
         keep: Keep = keep_nothing,
         most: int = 0,
+        imports_only: bool = False,
     ) -> None:
         self._make_client = make_client
         self._exited = exited
         self._most = most
         self._keep = keep
-        self._loader = Loader()
+        self._loader = Loader(imports_only)
         self._entries: dict[str, Entry] = {}
         self._left: dict[str, Life] = {}  # that ran when this worker began to end, and come back elsewhere
         self._closing = False
@@ -139,9 +140,9 @@ class Host:
         """Start an actor. Told again of the same life it does nothing; an older life of the name ends first.
 
         Its init runs in this green thread, which is killed with it; ``state`` is what the life before has
-        left. Raises UnknownDefinition, ActorStartFailed, StaleLocation when the life was ended before it
-        began or has a later one here, WorkerFull when there is no room for it, and PlacementError when this
-        worker takes no more.
+        left. Raises UnknownDefinition, ActorNotShippable, ActorStartFailed, StaleLocation when the life was
+        ended before it began or has a later one here, WorkerFull when there is no room for it, and
+        PlacementError when this worker takes no more.
         """
         entry = self._entries.get(life.name)
         if self._closing:

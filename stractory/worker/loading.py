@@ -9,6 +9,7 @@ from gevent.event import Event
 
 from stractory.actors.code import load
 from stractory.actors.parameters import positional
+from stractory.errors import ActorNotShippable
 from stractory.wire.definitions import Definitions
 from stractory.wire.shipping import Definition
 from stractory.worker.exits import one_process
@@ -46,14 +47,27 @@ class Loaded:
 
 
 class Loader:
-    """Loads definitions. What was loaded it does not hold: their actors do."""
+    """Loads definitions. What was loaded it does not hold: their actors do.
 
-    def __init__(self) -> None:
+    ``imports_only``: of those whose init is shipped it refuses to open any.
+    """
+
+    def __init__(self, imports_only: bool = False) -> None:
+        self._imports_only = imports_only
         self._definitions = Definitions()
         self.define = self._definitions.add
-        self.find = self._definitions.find
         self._loaded: WeakValueDictionary[bytes, Loaded] = WeakValueDictionary()
         self._loading: dict[bytes, Event] = {}
+
+    def find(self, digest: bytes) -> Definition:
+        """One that may be loaded. Raises UnknownDefinition, and ActorNotShippable for what it refuses."""
+        definition = self._definitions.find(digest)
+        if self._imports_only and definition.init.path is None:
+            raise ActorNotShippable(
+                "this worker takes no code that travels (code = import): "
+                "give init as 'package.module:function'"
+            )
+        return definition
 
     def load(self, definition: Definition) -> Loaded:
         """What can be started of it. Raises what opening its code does.

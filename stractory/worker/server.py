@@ -51,7 +51,8 @@ Methods = dict[str, Callable[..., Any]]
 class WorkerServer:
     """Runs actors for a registry, ``max_actors`` at most; 0 is any number.
 
-    ``eager_ports``: every actor gets a port of its own at once. ``make_client`` makes the clients that actors
+    ``eager_ports``: every actor gets a port of its own at once. ``imports_only``: it starts no actors whose
+    init is shipped, only those whose init it can import. ``make_client`` makes the clients that actors
     reach others by, for each a new one. ``children``: the processes that it starts for isolated actors.
     ``voucher``: what it shares with its parent, if it is such a process.
     """
@@ -67,6 +68,7 @@ class WorkerServer:
         port_range: range | None = None,
         allow_public: str = "loopback",
         max_actors: int = 0,
+        imports_only: bool = False,
         insecure_plaintext: bool = False,
         admission: Admission = USUAL,
         children: Children | None = None,
@@ -87,6 +89,7 @@ class WorkerServer:
                 lambda *problem: self.membership.tell_problem(*problem),
             ),
             most=max_actors,
+            imports_only=imports_only,
         )
         ports = Ports(listen.host, port_range, insecure_plaintext)
         self._tickets = Tickets(keys, lambda: self.membership.registry_time())
@@ -110,7 +113,7 @@ class WorkerServer:
             registry,
             keys,
             listening=self._listener.address,
-            runtime=runtime(PYTHON_TAG, DILL_VERSION),
+            runtime=runtime(PYTHON_TAG, None if imports_only else DILL_VERSION),
             host=self._host,
             serve=self._serve_registry,
             children=self._children,

@@ -40,6 +40,7 @@ def pool_parser() -> Parser:
     parser.setting("actor-port-range", type=port_range, help="where they are taken from")
     parser.setting("allow-public-actors", type=choice("no", "loopback", "yes"), default="no", help="for all")
     parser.setting("max-actors", type=count, default="0", help="of each")
+    parser.setting("code", type=choice("any", "import"), default="any", help="what actors are made of")
     parser.setting("block-report", type=seconds, default="0.5", help="before it is logged")
     parser.setting("block-interrupt", type=seconds, default="5", help="before its actor is stopped")
     parser.setting("block-exit", type=seconds, default="8", help="before the worker is ended")
@@ -356,7 +357,7 @@ def test_print_config(ini: Callable[[str], str], capsys: pytest.CaptureFixture[s
     ]
     assert "key-file                   (none)         default" in lines
     assert "insecure-plaintext         yes            command line" in lines
-    assert len(lines) == 19
+    assert len(lines) == 20
 
 
 def test_print_config_tells_of_mistakes(mistake: Callable[..., str]) -> None:

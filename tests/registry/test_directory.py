@@ -9,7 +9,7 @@ from stractory.registry.directory import Directory
 from stractory.registry.records import Actor, Making, State, Worker
 from stractory.wire.changes import DRAINED
 from stractory.wire.life import Life, Phase, Report, Terms, check_name
-from stractory.wire.shipping import Code, Definition
+from stractory.wire.shipping import Code, Definition, runtime
 
 PYTHON = "cpython-311 dill-0.4"
 
@@ -111,6 +111,15 @@ def test_epochs_grow_though_the_wall_clock_goes_back(model: Model) -> None:
     one = model.create("one")
     model.wall -= 900
     assert model.create("two").epoch > one.epoch > 5_000_000_000_000
+
+
+def test_placement_tells_what_there_is_and_what_to_do(model: Model) -> None:
+    importing = model.worker(b"1", runtime=runtime("cpython-311", None))
+    with pytest.raises(NoCompatibleWorker, match=r"are cpython-311 import-only: .* give init as 'package"):
+        model.reserve("room", runtime=runtime("cpython-311", "0.4.0"))
+    assert model.reserve("imported", runtime=None).worker is importing
+    both = model.worker(b"2", runtime=runtime("cpython-311", "0.4.0"))
+    assert model.reserve("room", runtime=runtime("cpython-311", "0.4.1")).worker is both
 
 
 def test_placement_needs_a_live_compatible_worker(model: Model) -> None:

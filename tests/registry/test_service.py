@@ -14,6 +14,7 @@ from stractory.errors import (
     ActorExists,
     ActorLost,
     ActorNotFound,
+    ActorNotShippable,
     ActorStartFailed,
     CallTimeout,
     LinkClosed,
@@ -336,6 +337,13 @@ def test_a_new_registry_takes_the_creation_under_way_for_that_of_its_repetition(
     assert (info.epoch, info.state) == (7, "running")
     registry.members.started(worker.worker, "room", 7)
     assert state(registry) == ["running"]
+
+
+def test_what_a_worker_refuses_to_open_has_not_happened(registry, worker):
+    creating = outcome(create, registry)
+    worker.told("create").answer.set_exception(ActorNotShippable("no code that travels"))
+    assert isinstance(creating.get(timeout=LIMIT), ActorNotShippable)
+    assert state(registry) == []
 
 
 def test_a_creation_under_way_that_failed_is_tried_by_its_repetition(registry, worker):

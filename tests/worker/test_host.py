@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from stractory.errors import ActorStartFailed, PlacementError, StaleLocation
+from stractory.errors import ActorNotShippable, ActorStartFailed, PlacementError, StaleLocation
 from stractory.net.answers import deadline
 from stractory.wire.life import Life, Phase, Report, Terms
 from stractory.wire.shipping import Code, Definition
@@ -93,6 +93,16 @@ def gated(room, gate, reached):
         return room
 
     return init
+
+
+def test_one_that_only_imports_refuses_code_that_travels_unopened(monkeypatch):
+    monkeypatch.setattr("stractory.worker.loading.load", lambda code: pytest.fail("it was opened"))
+    host = Host(Client, imports_only=True)
+    shipped = Definition("stream", Code.shipped(b"no pickle", "cpython-311", "0.4"), None, {})
+    host.define(shipped.packed)
+    with pytest.raises(ActorNotShippable, match="give init as"):
+        host.create(life(1), shipped.digest, {})
+    assert host.reports() == []
 
 
 # ---- ending ----------------------------------------------------------------------------------------------
