@@ -12,7 +12,6 @@ is a worker towards the registry.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hmac
 import logging
@@ -239,7 +238,7 @@ def _parse(line: str, path: Path, number: int) -> Key | str:
         case [mark, name] if mark == _REVOKED_MARK:
             return name
         case [mark, id, role, name, encoded] if mark == _MARK and role in (MASTER, *ROLES):
-            with contextlib.suppress(binascii.Error):
+            with contextlib.suppress(ValueError):  # no base64, or not even ASCII
                 secret = base64.b64decode(encoded, validate=True)
                 if len(secret) == 32:
                     return Key(id, role, name, secret, path)

@@ -86,7 +86,10 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", "# only a comment", "garbage", "stractory-key-v1 id king * AAAA", "stractory-key-v1 id master * !"],
+    [
+        *("", "# only a comment", "garbage", "stractory-key-v1 id king * AAAA"),
+        *("stractory-key-v1 id master * !", "stractory-key-v1 id master * ü"),
+    ],
 )
 def test_a_file_without_a_good_key_is_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "cluster.key"
