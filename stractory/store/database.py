@@ -40,6 +40,8 @@ _SCHEMA = (
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _NOT_DAMAGE = ("database is locked", "unable to open", "readonly database", "is full", "disk I/O error")
 """In the texts of sqlite's errors that say nothing of the content of a file."""
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""Of sqlite's; the second where the text of one quotes what stands in a damaged file."""
 
 _SEAL_SIZE = 32
 _LENGTH = Struct(">I")
@@ -131,7 +133,7 @@ class Database:
         """Raise StoreError for what sqlite or the system has against the file."""
         try:
             yield
-        except (sqlite3.Error, OSError, _Damage) as error:
+        except (*_ERRORS, OSError, _Damage) as error:
             raise StoreError(f"the registry's store {self.path}: {error}") from None
 
     # ---- seals ---------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ class Database:
         self._connection = _connect(self.path)
         try:
             self._check()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             self._connection.close()
             if any(text in str(error) for text in _NOT_DAMAGE):
                 raise
@@ -228,7 +230,7 @@ class Database:
     def _readable(self, damaged: sqlite3.Connection, counted: Counter[bool]) -> Iterator[tuple[bytes, bytes]]:
         """The rows with a good seal; counts them, and the others."""
         for order in ("ASC", "DESC"):  # from either end to where it cannot be read
-            with suppress(sqlite3.Error):
+            with suppress(*_ERRORS):
                 for row in damaged.execute(f"SELECT key, value FROM entries ORDER BY key {order}"):
                     good = self._is_sealed(*row)
                     counted[good] += 1

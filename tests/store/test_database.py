@@ -147,6 +147,12 @@ def test_every_damaged_file_is_kept(path: Path) -> None:
         assert path.with_name(f"registry.db.damaged-{number}").read_bytes() == b"garbage %d" % number
 
 
+def test_damage_of_which_sqlite_tells_in_no_utf_8(path: Path) -> None:
+    damaged = path.read_bytes().replace(b"CREATE TABLE entries", b"CREATE \xff\xff\xff\xff\xff entries")
+    path.write_bytes(damaged)
+    assert read_all(path) == {}
+
+
 def test_all_is_read_but_what_stands_on_a_damaged_page(path: Path) -> None:
     whole = path.read_bytes()
     for page in range(3 * 4096, len(whole), 4096):  # after the heads, the mark, and the root of the entries
