@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gevent import socket, subprocess
 
+from stractory.net.process import environment
 from stractory.net.socketlike import CHUNK
 
 END_LIMIT = 4.0
@@ -33,9 +34,6 @@ class Child:
 
     def __init__(self, command: Command) -> None:
         ours, keepers = socket.socketpair()
-        env = command.env
-        if env is None:
-            env = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
         with keepers:
             try:
                 self._keeper: Any = subprocess.Popen(
@@ -47,7 +45,7 @@ class Child:
                     pass_fds=[keepers.fileno()],
                     start_new_session=True,
                     cwd=command.cwd,
-                    env=dict(env),
+                    env=environment() if command.env is None else dict(command.env),
                 )
             except BaseException:
                 ours.close()

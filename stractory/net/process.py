@@ -1,4 +1,4 @@
-"""Which process is at the other end, whether it is gone for certain, and how one ended."""
+"""Which process is at the other end, whether it is gone for certain, how one ended; what ours are given."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ def of(pid: int) -> Process:
     """The process that has this pid now."""
     state = _state(pid)
     return Process(_machine(), pid, state[1] if state else 0)
+
+
+def environment() -> dict[str, str]:
+    """What those that this process starts get of its environment: all but our own settings.
+
+    Whoever of them needs some gets them on its command line, and no variable of ours can change its mind.
+    """
+    return {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
 
 
 def die_with_parent() -> None:

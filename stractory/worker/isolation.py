@@ -7,7 +7,6 @@ a child that blocks hears of nothing, killed by the system when the parent dies.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from gevent import subprocess
 
 from stractory.errors import ActorStartFailed, PlacementError, WorkerFull
 from stractory.net.descriptors import is_lack
-from stractory.net.process import in_words, pass_on
+from stractory.net.process import environment, in_words, pass_on
 from stractory.worker.voucher import Note, Voucher
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ class Children:
                 stdin=subprocess.PIPE,
                 pass_fds=(voucher.descriptor,),
                 cwd=self._folder,
-                env={name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")},
+                env=environment(),
                 start_new_session=True,
             )
         except BaseException:

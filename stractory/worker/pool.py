@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from typing import Any
 
@@ -12,7 +11,7 @@ import gevent
 from gevent import subprocess
 from gevent.event import Event
 
-from stractory.net.process import in_words, pass_on
+from stractory.net.process import environment, in_words, pass_on
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class Member:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")},
+            env=environment(),
             start_new_session=True,
         )
         self._forwarding = [

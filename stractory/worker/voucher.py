@@ -35,6 +35,7 @@ class Voucher:
         self.descriptor = descriptor
         try:
             self.id, self.parent, _ = _HEAD.unpack(os.pread(descriptor, _HEAD.size, 0))
+            os.set_inheritable(descriptor, False)  # what the child starts has no business with it
         except (OSError, struct.error):
             raise ConfigError(
                 f"isolated is for workers to tell processes that they start; {descriptor} is none of their "

@@ -29,6 +29,7 @@ from gevent import subprocess
 from gevent.monkey import get_original
 
 from stractory.errors import ActorHung, ConfigError, Interruption
+from stractory.net.process import environment
 from stractory.net.threads import native_thread
 from stractory.worker.blame import Culprit, culprit_of, is_ours, spell
 from stractory.worker.fence import SHARE
@@ -112,7 +113,9 @@ class Watchdog:
         numbers = os.getpid(), self._limits.exit, int(DIE), stacks
         words = [_WATCHMAN, *map(str, numbers), *self._accuse]
         command = [sys.executable, "-I", "-S", *words]
-        subprocess.Popen(command, stdin=its_end, stdout=subprocess.DEVNULL, pass_fds=[stacks])
+        subprocess.Popen(
+            command, stdin=its_end, stdout=subprocess.DEVNULL, pass_fds=[stacks], env=environment()
+        )
         os.close(its_end)
 
     def _turn(self) -> None:

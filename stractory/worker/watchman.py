@@ -30,6 +30,7 @@ def main() -> None:
     for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # they are for the worker, and end it too
         signal.signal(ignored, signal.SIG_IGN)
     worker, limit, number, stacks = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    os.set_inheritable(stacks, False)
     os.set_blocking(0, False)
     gone = select.poll()
     gone.register(0, 0)  # asks for nothing but the end of the pipe
