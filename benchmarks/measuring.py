@@ -121,13 +121,12 @@ class Running(NamedTuple):
 @contextlib.contextmanager
 def daemon(ready: str, *command: str) -> Iterator[Running]:
     """A running program of bin/, from its ready line on. Raises RuntimeError when it ends before."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  # a program of ours
         [sys.executable, str(BIN / command[0]), *command[1:]],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdout is not None
     try:
         line = next((line.strip() for line in process.stdout if ready in line), None)
         if line is None:

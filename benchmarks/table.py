@@ -54,7 +54,6 @@ class Line:
         if self.target is None or (self.target.least, self.target.most) == (None, None):
             return ""
         limit, sign = (self.target.least, "≥") if self.target.least is not None else (self.target.most, "≤")
-        assert limit is not None
         return f"{sign} {limit:.3g}x" if self.beside else f"{sign} {spelled(limit, self.row.unit)}"
 
     def cells(self, *, first: bool) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def greeter(options):
 @contextmanager
 def chatting(*words):
     """The chat room example in a process of its own, while the block runs."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  # a program of ours
         [sys.executable, str(HERE / "chatroom.py"), *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -72,7 +72,7 @@ def chat():
 @contextmanager
 def daemon(ready, program, *arguments):
     """A program of bin/, while the block runs; gives its ready line."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  # a program of ours
         [sys.executable, str(BIN / program), "--log-level=warning", *arguments],
         stdout=subprocess.PIPE,
         text=True,
@@ -96,7 +96,9 @@ def daemon(ready, program, *arguments):
 def in_another_process(*command):
     """Run Python there; gives what it printed."""
     python = [sys.executable, *command]
-    ended = subprocess.run(python, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    ended = subprocess.run(  # noqa: S603  # a program of ours
+        python, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     return ended.stdout.rstrip()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+
+from tests.support.programs import run_program
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "stractory"
@@ -209,7 +210,7 @@ def test_a_module_is_short(module: Module) -> None:
 
 
 def in_a_new_process(program: str) -> None:
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, "-W", "error::DeprecationWarning:stractory", "-c", program],
         cwd=ROOT,
         capture_output=True,

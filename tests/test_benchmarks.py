@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.programs import run_program
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 def run(*arguments: str) -> str:
     """What the program prints, run in the folder of the benchmarks."""
-    program = subprocess.run(
+    program = run_program(
         [sys.executable, *arguments], cwd=BENCHMARKS, capture_output=True, text=True, timeout=50
     )
     assert program.returncode == 0, program.stderr

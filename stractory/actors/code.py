@@ -110,10 +110,14 @@ def load(code: Code) -> Callable[..., Any]:
             raise VersionMismatch(f"code made by dill {code.dill} cannot be opened by dill {DILL_VERSION}")
     if not code.intact():
         raise ProtocolError("damaged code: its digest does not fit")
-    function = _import(code.path) if code.path is not None else dill.loads(code.body, ignore=True)[0]
+    function = _open(code.body) if code.path is None else _import(code.path)
     if not callable(function):
         raise TypeError(f"{code.path or 'the code of this actor'} is not callable: {type(function).__name__}")
     return typing.cast("Callable[..., Any]", function)
+
+
+def _open(body: bytes) -> Any:
+    return dill.loads(body, ignore=True)[0]  # noqa: S301  # to be run is what it was sent for
 
 
 def _import(path: str) -> Any:

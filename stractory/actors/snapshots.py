@@ -221,7 +221,7 @@ class Snapshots:
 
     def _take(self) -> None:
         commit, self._sending, self._next = self._next, self._next, None
-        assert commit is not None
+        assert commit is not None  # noqa: S101  # for the type checker
         self._due = self._always_due
         if not self.any_time:
             self._may_begin.clear()

@@ -70,7 +70,7 @@ class Returns:
         self._lookup = lookup
         self._open = open
         self._due: dict[Lasting, float] = {}  # when it is looked for; infinite while it is
-        self._pace = random.uniform(2 / 3, 4 / 3)
+        self._pace = random.uniform(2 / 3, 4 / 3)  # noqa: S311  # no secret
         self._shut = False
         self._wake = Event()
         self._opening = Pool(AT_ONCE)

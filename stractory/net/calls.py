@@ -168,7 +168,7 @@ class Calls:
         return id
 
     def _late(self, target: str | int, timeout: float | None) -> CallTimeout:
-        assert timeout is not None
+        assert timeout is not None  # noqa: S101  # for the type checker
         what = f"{target}()" if isinstance(target, str) else "a callback"
         return CallTimeout(f"{self.stream.label}: no answer to {what} in {timeout:g} s")
 

@@ -70,8 +70,9 @@ class Key:
         return f"{_MARK} {self.id} {self.role} {self.name} {base64.b64encode(self.secret).decode()}\n"
 
     def derive(self, role: str, name: str) -> Key:
-        """The key of ``role`` and ``name``, from a master key."""
-        assert self.role == MASTER
+        """The key of ``role`` and ``name``. Raises ValueError unless this is a master key."""
+        if self.role != MASTER:
+            raise ValueError(f"no keys are derived from one of the role {self.role}")
         secret = digest(self.secret, b"stractory/1/role", role.encode(), name.encode())
         return Key(self.id, role, name, secret, self.path)
 

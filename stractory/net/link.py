@@ -228,7 +228,7 @@ class Link:
         self._streams[stream_id] = ref(stream)
         if rest:
             stream.receive(rest)
-        assert self._serve is not None
+        assert self._serve is not None  # noqa: S101  # for the type checker
         self._serve(self, stream, dial)
 
     def _find(self, stream_id: int) -> Stream | None:

@@ -98,7 +98,7 @@ class Stream(Outgoing):
             self._check_thread()
         if not self._chunks and not self._wait_readable():
             return b""
-        assert self._chunks
+        assert self._chunks  # noqa: S101  # that it could be read means nothing else
         chunk = self._chunks[0]
         rest = len(chunk) - self._offset
         if size >= rest:

@@ -48,7 +48,7 @@ class Directory:
     ) -> None:
         self.lease = lease
         self.observers: list[Observer] = []
-        self._candidates = Candidates(place, random or Random())
+        self._candidates = Candidates(place, random or Random())  # noqa: S311  # no secret
         self._actors: dict[str, Actor] = {}
         self._workers: dict[bytes, Worker] = {}
         self.away = Away()
@@ -113,7 +113,7 @@ class Directory:
 
     def renew(self, waiting: Actor, wall: float) -> Actor:
         """The next life of what waits, on a worker. Raises NoWorkers or NoCompatibleWorker."""
-        assert waiting.making is not None
+        assert waiting.making is not None  # noqa: S101  # for the type checker
         worker = self._candidates.pick(self._workers.values(), waiting.making.definition.init.runtime)
         self._drop(waiting)
         life = waiting.life._replace(epoch=self.epochs.next(wall), since=wall)

@@ -71,7 +71,7 @@ class Renewals(Observer):
 
     def set_aside(self, waiting: Actor) -> None:
         """Have it made again, as soon as can be and after its delay, unless it is destroyed meanwhile."""
-        assert waiting.making is not None  # until it is destroyed
+        assert waiting.making is not None  # noqa: S101  # for the type checker; it is until it is destroyed
         gevent.spawn(self._make_again, waiting, waiting.making.definition)
 
     def _make_again(self, waiting: Actor, definition: Definition) -> None:
@@ -107,7 +107,7 @@ class Renewals(Observer):
         return None
 
     def _start(self, actor: Actor) -> None:
-        assert actor.making is not None
+        assert actor.making is not None  # noqa: S101  # for the type checker
         deadline = time.monotonic() + START_LIMIT
         try:
             started = self._orders.start(actor, actor.making.definition, actor.making.options, deadline)

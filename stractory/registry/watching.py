@@ -114,7 +114,7 @@ class Watching(Observer):
         self._waiting[waiting] = matches
         try:
             count = waiting.get()
-            assert count is not None
+            assert count is not None  # noqa: S101  # for the type checker
             return count
         finally:
             self._waiting.pop(waiting, None)

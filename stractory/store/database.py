@@ -42,6 +42,10 @@ _NOT_DAMAGE = ("database is locked", "unable to open", "readonly database", "is 
 """In the texts of sqlite's errors that say nothing of the content of a file."""
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """Of sqlite's; the second where the text of one quotes what stands in a damaged file."""
+_FROM_EITHER_END = (
+    "SELECT key, value FROM entries ORDER BY key",
+    "SELECT key, value FROM entries ORDER BY key DESC",
+)
 
 _SEAL_SIZE = 32
 _LENGTH = Struct(">I")
@@ -91,7 +95,8 @@ class Database:
         """The contents there are of these keys. Raises sqlite3.Error."""
         wanted = list(keys)
         places = ", ".join("?" * len(wanted))
-        rows = self._connection.execute(f"SELECT key, value FROM entries WHERE key IN ({places})", wanted)
+        query = f"SELECT key, value FROM entries WHERE key IN ({places})"  # noqa: S608  # question marks
+        rows = self._connection.execute(query, wanted)
         return {key: value[_SEAL_SIZE:] for key, value in rows.fetchall()}
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
@@ -110,10 +115,12 @@ class Database:
         execute("BEGIN IMMEDIATE")
         try:
             if gone:
-                execute(f"DELETE FROM entries WHERE key IN ({', '.join('?' * len(gone))})", gone)
+                places = ", ".join("?" * len(gone))
+                execute(f"DELETE FROM entries WHERE key IN ({places})", gone)  # noqa: S608  # question marks
             if kept:
+                places = ", ".join(["(?, ?)"] * len(kept))
                 execute(
-                    f"INSERT INTO entries VALUES {', '.join(['(?, ?)'] * len(kept))} "
+                    f"INSERT INTO entries VALUES {places} "  # noqa: S608  # question marks
                     "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                     [part for row in kept for part in row],
                 )
@@ -229,9 +236,9 @@ class Database:
 
     def _readable(self, damaged: sqlite3.Connection, counted: Counter[bool]) -> Iterator[tuple[bytes, bytes]]:
         """The rows with a good seal; counts them, and the others."""
-        for order in ("ASC", "DESC"):  # from either end to where it cannot be read
+        for rows in _FROM_EITHER_END:  # to where it cannot be read
             with suppress(*_ERRORS):
-                for row in damaged.execute(f"SELECT key, value FROM entries ORDER BY key {order}"):
+                for row in damaged.execute(rows):
                     good = self._is_sealed(*row)
                     counted[good] += 1
                     if good:

@@ -201,7 +201,7 @@ class ValueReader(Generic[T]):
             if len(data) <= self._small:
                 try:
                     value = _unpack(data)
-                except Exception:  # it is no single value, or has an array as a key
+                except Exception:  # noqa: S110  # it is no single value, or has an array as a key
                     pass
                 else:
                     return [self._decode(value if type(value) is not ExtType else self._open(value))]

@@ -168,7 +168,7 @@ class Membership:
 
     def _send_heartbeats(self, link: Link) -> None:
         """Until the link is over, or it is time to register by another key."""
-        assert self._calls is not None
+        assert self._calls is not None  # noqa: S101  # for the type checker
         link.call_at_end(lambda reason: self._wake.set())
         try:
             if self._children.alive():  # of those that block a new registry does not hear otherwise
@@ -219,7 +219,7 @@ class Membership:
 
     def _seen_at(self, link: Link) -> Address:
         """Where clients reach this worker: for a wildcard, the address that the registry sees it at."""
-        if self._listening.host in ("0.0.0.0", "::"):
+        if self._listening.host in ("0.0.0.0", "::"):  # noqa: S104  # nothing is bound here
             return Address(link.own_address[0], self._listening.port)
         return self._listening
 

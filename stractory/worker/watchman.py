@@ -56,7 +56,8 @@ def accuse(stacks: bytes, command: list[str]) -> None:
     _, _, main_thread = stacks.rpartition(b"hread 0x")
     _, found, rest = main_thread.partition(MARK)
     if found and command:
-        os.execv(command[0], [*command, rest.split(b"\n", 1)[0].decode()])
+        words = [*command, rest.split(b"\n", 1)[0].decode()]
+        os.execv(words[0], words)  # noqa: S606  # a shell would only be in the way
 
 
 def turned() -> bool:

@@ -32,6 +32,7 @@ import stractory
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG, load, ship
 from stractory.errors import ActorNotShippable, ProtocolError, VersionMismatch
 from stractory.wire.shipping import Code
+from tests.support.programs import run_program
 
 SHIPPED = Path(__file__).parent / "shipped"
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(*command: str, cwd: Path, stdin: str | None = None) -> str:
     """The output of a Python that takes warnings for errors and finds stractory and what is in ``cwd``."""
-    done = subprocess.run(
+    done = run_program(
         [sys.executable, "-W", "error", *command],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
@@ -143,7 +144,7 @@ THINGS: dict[str, Callable[[], Any]] = {
     "binary file": lambda: open(os.devnull, "wb"),  # noqa: SIM115
     "generator": generate,
     "executor": ThreadPoolExecutor,
-    "process": lambda: subprocess.Popen(["true"]),
+    "process": lambda: subprocess.Popen(["/bin/true"]),
     "tls": ssl.create_default_context,
     "memoryview": lambda: memoryview(b"a"),
     "mmap": lambda: mmap.mmap(-1, 10),

@@ -259,7 +259,7 @@ def test_the_limits_of_zeromq(may_block: bool) -> None:
 
 
 def test_it_may_be_beyond_loopback(port: CurvePort) -> None:
-    ports = Ports("0.0.0.0", None)
+    ports = Ports("0.0.0.0", None)  # noqa: S104  # that it may be is the case
     with pytest.raises(ConfigError, match="plain text"):
         ports.lend(port, "a port")
     assert ports.lend(port, "a port", encrypted=True).port

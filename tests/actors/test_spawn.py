@@ -22,6 +22,7 @@ from stractory.actors.spawn import SpawnClient, SpawnServer
 from stractory.errors import ActorExited
 from tests.net.test_link import Pair
 from tests.support.cluster import alive, until
+from tests.support.programs import start_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -177,7 +178,7 @@ def test_the_death_of_the_worker_ends_the_whole_group() -> None:
         f"child = Child(Command(['sh', '-c', {GRANDCHILD!r}], None, None))\n"
         "for data in child.output(): print(data.decode(), end='', flush=True)\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    worker = start_program([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert worker.stdout is not None
     pid = int(worker.stdout.readline())
     assert alive(pid)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import CallbackGone, LinkClosed, StaleLocation, UnknownMethod, WorkerUnavailable
 from stractory.net.serving import Serving
 from tests.support.green import green_until
+from tests.support.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 100_000
@@ -338,4 +338,4 @@ def test_a_port_that_is_gone_does_not_hold_up_the_end_of_a_client() -> None:
         "    gevent.idle()\n"
         "    session.context().term()\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30, cwd=ROOT)
+    run_program([sys.executable, "-c", program], check=True, timeout=30, cwd=ROOT)

@@ -7,7 +7,6 @@ import inspect
 import os
 import pydoc
 import queue
-import subprocess
 import sys
 import textwrap
 import threading
@@ -20,6 +19,7 @@ import stractory
 from tests.factory.test_factory import exchange
 from tests.support.actors import echo
 from tests.support.cluster import until
+from tests.support.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -351,7 +351,7 @@ FORK = """
 
 @pytest.mark.parametrize("background", [False, True])
 def test_a_fork(cluster, background):
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORK), cluster.address, str(background)],
         env=cluster.env,
         cwd=ROOT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
 import sys
 import textwrap
 import threading
@@ -20,6 +19,7 @@ from tests.factory.test_factory import exchange
 from tests.support.actors import echo
 from tests.support.cluster import until
 from tests.support.green import green_until
+from tests.support.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -201,7 +201,7 @@ FORK = """
 @background
 def test_dropped_in_a_fork_and_at_the_end(cluster, names, background):
     arguments = cluster.address, names["echo"], str(background)
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORK), *arguments],
         env=cluster.env | {"PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=ROOT,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from stractory.commands.config import (
 from stractory.errors import ConfigError
 from stractory.net.address import Address
 from stractory.version import VERSION
+from tests.support.programs import run_program
 
 SAMPLES = Path(__file__).parents[2] / "etc"
 
@@ -391,7 +391,7 @@ def test_help_even_with_a_broken_file(
 
 def test_imports_nothing_heavy() -> None:
     program = "import sys, stractory.commands.config; print({'gevent', 'zerorpc', 'dill'} & set(sys.modules))"
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ended = run_program([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "set()\n"
 
 
@@ -490,7 +490,7 @@ def test_a_type_may_raise_any_value_error(capsys: pytest.CaptureFixture[str]) ->
         (":9000", "127.0.0.1", 9000),
         ("0", "127.0.0.1", 0),
         ("localhost:65535", "localhost", 65535),
-        ("0.0.0.0:9000", "0.0.0.0", 9000),
+        ("0.0.0.0:9000", "0.0.0.0", 9000),  # noqa: S104  # nothing is bound here
         ("[::1]:9000", "::1", 9000),
         (" worker-1.example:9000 ", "worker-1.example", 9000),
     ],
@@ -520,7 +520,7 @@ def test_address_as_text() -> None:
 def test_loopback() -> None:
     for host in ("127.0.0.1", "127.8.9.1", "::1", "localhost", "LocalHost"):
         assert Address(host, 1).is_loopback
-    for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""):
+    for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""):  # noqa: S104  # nor here
         assert not Address(host, 1).is_loopback
 
 

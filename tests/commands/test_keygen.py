@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stractory.net import keys
+from tests.support.programs import run_program
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 
@@ -24,7 +25,7 @@ def keygen(*arguments: object, **options: Any) -> subprocess.CompletedProcess[st
     command = [sys.executable, str(BIN / "stractory-keygen"), *map(str, arguments)]
     env = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
     usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": env, "timeout": 30}
-    return subprocess.run(command, **{**usual, **options})
+    return run_program(command, **{**usual, **options})
 
 
 def read(line: str, path: Path) -> keys.Key:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.programs import run_program
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 
@@ -17,7 +18,7 @@ HEAVY = ("dill", "importlib.metadata", "stractory.clients", "stractory.net.link"
 @pytest.mark.parametrize("program", ["stractory", "stractory-worker", "stractory-workers"])
 def test_help_loads_nothing_that_it_does_not_need(program: str) -> None:
     command = [sys.executable, "-X", "importtime", str(BIN / program), "--help"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    run = run_program(command, capture_output=True, text=True, timeout=30)
     assert run.returncode == 0 and f"usage: {program} " in run.stdout
     loaded = [line.rpartition("|")[2].strip() for line in run.stderr.splitlines()]
     assert "stractory.commands.config" in loaded
@@ -26,7 +27,7 @@ def test_help_loads_nothing_that_it_does_not_need(program: str) -> None:
 
 def test_making_keys_loads_little() -> None:
     command = [sys.executable, "-X", "importtime", str(BIN / "stractory-keygen"), "--help"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    run = run_program(command, capture_output=True, text=True, timeout=30)
     assert run.returncode == 0 and "usage: stractory-keygen " in run.stdout
     loaded = [line.rpartition("|")[2].strip() for line in run.stderr.splitlines()]
     assert "stractory.net.keys" in loaded

@@ -1,7 +1,6 @@
 """Variables of the environment that somebody misspelled."""
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from stractory.commands import registry, worker, workers
 from stractory.commands.variables import SETTINGS, VARIABLES, misspelled
 from tests.support.cluster import BIN
+from tests.support.programs import run_program
 
 
 def test_all_settings_are_known() -> None:
@@ -29,7 +29,7 @@ def test_what_is_misspelled() -> None:
 @pytest.mark.parametrize("program", ["stractory", "stractory-worker", "stractory-workers"])
 def test_it_is_warned_of(program: str) -> None:
     # The address is of no machine, so that the program ends.
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, str(BIN / program), "--listen=192.0.2.1:1"],
         env={**os.environ, "STRACTORY_LISTN": "9000", "STRACTORY_KEY_FILE": "/nowhere/cluster.key"},
         capture_output=True,
@@ -41,5 +41,5 @@ def test_it_is_warned_of(program: str) -> None:
 
 def test_a_pool_of_nobody() -> None:
     command = [sys.executable, str(BIN / "stractory-workers"), "--workers=0"]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = run_program(command, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (2, "stractory-workers: a pool has at least one worker, not 0\n")

@@ -13,6 +13,7 @@ import pytest
 
 import stractory
 from tests.support.cluster import Cluster, until
+from tests.support.programs import start_program
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -21,7 +22,7 @@ class Program:
     """A running example: what it prints is read line by line, what it reads is typed."""
 
     def __init__(self, cluster: Cluster, example: str, *arguments: str) -> None:
-        self.process = subprocess.Popen(
+        self.process = start_program(
             [sys.executable, str(EXAMPLES / f"{example}.py"), *arguments],
             env={**cluster.env, "STRACTORY_REGISTRY": cluster.address},
             stdin=subprocess.PIPE,

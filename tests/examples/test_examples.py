@@ -14,6 +14,7 @@ import pytest
 
 from stractory.net import keys
 from tests.support.cluster import Cluster
+from tests.support.programs import run_program, start_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +28,7 @@ def cluster() -> Iterator[Cluster]:
 def run(cluster: Cluster, script: Path, *arguments: str) -> str:
     environment = {**cluster.env, "STRACTORY_REGISTRY": cluster.address}
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()
+    return run_program(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()
 
 
 def test_echo(cluster: Cluster) -> None:
@@ -47,7 +48,7 @@ def test_line_counter(cluster: Cluster) -> None:
 def test_web_page(cluster: Cluster) -> None:
     address = run(cluster, ROOT / "examples" / "web_page.py")
     for visit in (1, 2):
-        with urlopen(f"{address}/some/page") as answer:
+        with urlopen(f"{address}/some/page") as answer:  # noqa: S310  # the example's own address
             page = answer.read().decode()
         assert "Hello from an actor" in page and f"Visit {visit} to /some/page" in page
 
@@ -90,7 +91,7 @@ def test_without_a_registry(example: str, key: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"127.0.0.1:{taken.getsockname()[1]}"
     example, *arguments = example.split()
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, str(ROOT / "examples" / f"{example}.py"), *arguments],
         env={**os.environ, "STRACTORY_REGISTRY": nobody, "STRACTORY_KEY_FILE": str(key_file)},
         capture_output=True,
@@ -105,7 +106,7 @@ def test_usage(cluster: Cluster, path: Path) -> None:
     assert run(cluster, path, "--help").startswith(f"usage: {path.name}")
     with cluster.client() as strac:
         before = strac.list()
-        wrong = subprocess.run(
+        wrong = run_program(
             [sys.executable, str(path), "--wrong"],
             env={**cluster.env, "STRACTORY_REGISTRY": cluster.address},
             capture_output=True,
@@ -120,7 +121,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The demo under way, with ``tmp_path`` as its temporary folder."""
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, str(ROOT / "examples" / "demo.py")]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with start_program(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:

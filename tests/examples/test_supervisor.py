@@ -16,6 +16,7 @@ import pytest
 import stractory
 from tests.support.actors import echo
 from tests.support.cluster import alive, until
+from tests.support.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +47,7 @@ def lay_out(folder: Path, environment: Path) -> int:
 
 def control(folder: Path, environment: dict[str, str], command: str) -> list[str]:
     """What supervisorctl says, over the unix socket."""
-    return subprocess.run(
+    return run_program(
         [sys.executable, "-m", "supervisor.supervisorctl", "-c", "etc/supervisord.conf", command],
         cwd=folder,
         env=environment,

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import textwrap
 import threading
@@ -24,6 +23,7 @@ import stractory
 from stractory.net import keys
 from tests.support.actors import Gate, echo, gated_echo, pass_gate
 from tests.support.cluster import Cluster, until
+from tests.support.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -315,7 +315,7 @@ def test_wrapper_in_another_process(strac, cluster, name, trust):
                 print("untrusted", name in str(error))
     """)
     arguments = [cluster.address, str(cluster.key_file), name, str(trust)]
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30
     )
     assert (run.stdout, run.stderr) == ("hello!\n" if trust else "untrusted True\n", "")

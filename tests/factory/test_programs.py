@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 from tests.support.actors import echo
+from tests.support.programs import run_program, start_program
 from tests.support.prompt import Prompt
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ INTERRUPTED = """
 
 
 def test_ctrl_c_in_a_call_is_the_callers_alone(cluster):
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED), cluster.address],
         env={**cluster.env},
         cwd=ROOT,
@@ -84,7 +85,7 @@ def test_ctrl_c_in_a_call_is_the_callers_alone(cluster):
 
 def test_a_patched_program(cluster, strac, name):
     strac.create(name, echo)
-    run = subprocess.run(
+    run = run_program(
         [sys.executable, "-c", textwrap.dedent(PATCHED), cluster.address, name],
         env=cluster.env,
         cwd=ROOT,
@@ -153,7 +154,7 @@ RACE = """
 
 def test_a_hundred_racers_in_twenty_processes(cluster, strac, name):
     racers = [
-        subprocess.Popen(
+        start_program(
             [sys.executable, "-c", textwrap.dedent(RACE), cluster.address, name],
             env=cluster.env,
             cwd=ROOT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import stractory
 from tests.support.cluster import Cluster
 from tests.support.green import green_until
+from tests.support.programs import run_program
 
 COUNTER = textwrap.dedent("""
     import os
@@ -78,7 +78,7 @@ def test_only_a_worker_and_a_client_that_trusts_open_code(strac, cluster, name, 
     assert len(in_init.heard()) == 1 and not in_wrapper.heard()
     for trust in (False, True):
         arguments = [cluster.address, str(cluster.key_file), name, str(trust)]
-        run = subprocess.run([sys.executable, "-c", CLIENT, *arguments], capture_output=True, timeout=30)
+        run = run_program([sys.executable, "-c", CLIENT, *arguments], capture_output=True, timeout=30)
         assert (run.stdout, run.stderr) == (b"" if trust else b"untrusted\n", b"")
         assert len(in_wrapper.heard()) == trust
     assert len(in_init.heard()) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -14,6 +13,7 @@ from tests.factory.test_factory import exchange, gated_leaver
 from tests.support.actors import Gate, echo
 from tests.support.cluster import BIN, PATIENCE, Cluster, until
 from tests.support.faults import let_pass, look_inside
+from tests.support.programs import start_program
 
 
 def test_a_second_sigterm_ends_at_once(tmp_path):
@@ -72,7 +72,7 @@ def test_nowhere_to_write(make):
             for program, *arguments in commands:
                 gone = make()
                 command = [sys.executable, str(BIN / program), *arguments, "--log-level=debug"]
-                daemons.append(subprocess.Popen(command, stdout=gone, stderr=gone, env=cluster.env))
+                daemons.append(start_program(command, stdout=gone, stderr=gone, env=cluster.env))
                 os.close(gone)
             with cluster.client() as strac:
                 until(lambda: len(_workers(strac)) == 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 
 import gevent
@@ -20,6 +19,7 @@ from tests.support.actors import Gate, echo, pass_gate
 from tests.support.cluster import Cluster, until
 from tests.support.faults import Wire, let_pass
 from tests.support.green import green_until
+from tests.support.programs import start_program
 
 
 def gated(options):
@@ -109,7 +109,7 @@ def test_a_client_that_dies_as_it_creates(breakable, strac, tmp_path):
     with Gate() as gate:
         host, port = gate.options["gate"]
         told = [breakable.address, breakable.key_file, inits, host, port]
-        creator = subprocess.Popen([sys.executable, "-c", CREATE, *map(str, told)])
+        creator = start_program([sys.executable, "-c", CREATE, *map(str, told)])
         gate.wait_reached()
         creator.kill()
         creator.wait()

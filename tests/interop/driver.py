@@ -23,6 +23,7 @@ from stractory.wire.events import (
     StreamWasReset,
 )
 from stractory.wire.session import Session
+from tests.support.programs import start_program
 
 TIMEOUT = 20  # seconds, of any one wait
 
@@ -39,7 +40,7 @@ class Node:
     """The process of peer.js: orders go in by :meth:`order`, events come out of :meth:`told`."""
 
     def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
+        self.process = start_program(
             ["node", str(HERE / "peer.js"), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

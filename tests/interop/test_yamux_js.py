@@ -20,7 +20,6 @@ import hashlib
 import json
 import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -28,6 +27,7 @@ import pytest
 from stractory.errors import LinkClosed
 from stractory.wire.session import WINDOW
 from tests.interop.driver import HERE, TIMEOUT, Driver, Node, pattern
+from tests.support.programs import run_program
 
 MODULES = HERE / "node_modules"
 BULK = 3_000_000
@@ -43,7 +43,7 @@ def node_modules() -> None:
     lock, installed = HERE / "package-lock.json", MODULES / ".package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
-    run = subprocess.run(
+    run = run_program(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"],
         cwd=HERE,
         capture_output=True,

@@ -99,6 +99,12 @@ def test_a_file_without_a_good_key_is_refused(tmp_path: Path, line: str) -> None
         keys.load(path)
 
 
+def test_nothing_is_derived_from_a_derived_key(tmp_path: Path) -> None:
+    client = keys.load(tmp_path / "cluster.key", create=True).credential(keys.CLIENT)
+    with pytest.raises(ValueError, match="the role client"):
+        client.derive(keys.OPERATOR, "x")
+
+
 def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     ring = keys.load(tmp_path / "cluster.key", create=True)
     derived = ring.credential(keys.OPERATOR)

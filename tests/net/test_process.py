@@ -1,10 +1,10 @@
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from stractory.net.process import in_words
+from tests.support.programs import run_program
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from stractory.net.process import in_words
     ],
 )
 def test_how_a_process_ended_in_words(ending: str, words: str) -> None:
-    ended = subprocess.run([sys.executable, "-c", f"import os, signal, sys; {ending}"])
+    ended = run_program([sys.executable, "-c", f"import os, signal, sys; {ending}"])
     assert in_words(ended.returncode) == words
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random
 from types import SimpleNamespace
 
 import gevent
@@ -14,6 +13,7 @@ from stractory.registry import renewals
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
 from tests.registry.test_service import DEFINITION
+from tests.support.chance import chance
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,6 @@ def no_renewals_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def registry() -> Registry:
     """One that keeps nothing, and knows a definition."""
-    registry = Registry(Directory(random=Random(1)), settling=0)
+    registry = Registry(Directory(random=chance()), settling=0)
     registry.define(DEFINITION.packed)
     return registry

@@ -1,5 +1,3 @@
-from random import Random
-
 import pytest
 
 from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatibleWorker, NoWorkers
@@ -10,6 +8,7 @@ from stractory.registry.records import Actor, Making, State, Worker
 from stractory.wire.changes import DRAINED
 from stractory.wire.life import Life, Phase, Report, Terms, check_name
 from stractory.wire.shipping import Code, Definition, runtime
+from tests.support.chance import chance
 
 PYTHON = "cpython-311 dill-0.4"
 
@@ -22,7 +21,7 @@ class Model:
     """A directory with its clocks, which the test moves."""
 
     def __init__(self) -> None:
-        self.directory = Directory(lease=15.0, random=Random(1))
+        self.directory = Directory(lease=15.0, random=chance())
         self.now = 100.0
         self.wall = 1_000.0
 

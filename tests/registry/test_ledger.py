@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import gevent
@@ -30,6 +29,7 @@ from stractory.store.durable import DurableStore
 from stractory.store.interface import Snapshot
 from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
+from tests.support.chance import chance
 from tests.support.green import green_until
 
 GONE = Process(process.own().machine, 2**30, 0)
@@ -47,7 +47,7 @@ class Series:
     def start(self) -> Registry:
         self.stop()
         self.store = DurableStore(self._folder, b"secret")
-        registry = Registry(Directory(lease=self.lease, random=Random(1)), self.store, settling=LIMIT)
+        registry = Registry(Directory(lease=self.lease, random=chance()), self.store, settling=LIMIT)
         registry.define(DEFINITION.packed)
         self._running.spawn(registry.members.expire_leases)
         return registry

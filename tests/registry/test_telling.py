@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import gevent
 import pytest
 from hypothesis import settings
@@ -18,6 +16,7 @@ from stractory.registry.records import Actor, Making, State, Worker
 from stractory.registry.watching import Watching
 from stractory.wire.life import PLAIN, Phase, Report, Terms
 from stractory.wire.shipping import Code, Definition
+from tests.support.chance import chance
 
 MAKING = Making(Definition("stream", Code.imported("module:init"), None, {}), {})
 LASTING = Terms(restart="on-failure")
@@ -28,7 +27,7 @@ class Told(Observer):
     """A directory, a worker, and what its observer was told."""
 
     def __init__(self) -> None:
-        self.directory = Directory(random=Random(1))
+        self.directory = Directory(random=chance())
         self.worker = register(self.directory, b"1")
         self.told: list[tuple[str, int, str | None]] = []
         self.directory.observers.append(self)
@@ -231,7 +230,7 @@ class Events(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Directory(random=Random(1))
+        self.directory = Directory(random=chance())
         self.watching = Watching(self.directory, lambda: None, remembered=1)
         for id in (b"1", b"2"):
             register(self.directory, id)
@@ -311,7 +310,7 @@ class Events(RuleBasedStateMachine):
     @rule(remembers=st.booleans())
     def restart(self, remembers: bool) -> None:
         """Another registry, which remembers all or hears from the workers what there is."""
-        old, self.directory = self.directory, Directory(random=Random(1))
+        old, self.directory = self.directory, Directory(random=chance())
         self.directory.epochs.given(old.epochs.last)
         self.watching = Watching(self.directory, lambda: None, remembered=1)
         for actor in old.actors() if remembers else ():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import gevent
 import pytest
 from gevent.event import Event
@@ -17,6 +15,7 @@ from stractory.registry.settling import Settling
 from stractory.registry.watching import ROWS, Watching
 from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, FakeWorker, life, outcome
+from tests.support.chance import chance
 from tests.support.green import green_until
 
 PROCESS = Process("elsewhere", 1, 0)
@@ -26,7 +25,7 @@ class Registered:
     """A directory with a worker, and watching that remembers ten changes."""
 
     def __init__(self) -> None:
-        self.directory = Directory(random=Random(1))
+        self.directory = Directory(random=chance())
         self.settled = Event()
         self.watching = Watching(self.directory, self.settled.wait, remembered=10)
         self.worker = self.directory.register(
@@ -231,7 +230,7 @@ class Watcher:
 
 @pytest.fixture
 def registry():
-    registry = Registry(Directory(random=Random(1)), settling=0)
+    registry = Registry(Directory(random=chance()), settling=0)
     registry.define(DEFINITION.packed)
     return registry
 

@@ -22,6 +22,7 @@ from stractory.store.durable import DurableStore
 from stractory.store.interface import Contents, Record, Snapshot
 from tests.store.test_store import ECHO, ROOM, record
 from tests.support.green import green_until
+from tests.support.programs import start_program
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = b"secret"
@@ -299,7 +300,7 @@ print(len(made), told)
 
 def start(program: str, directory: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", program, str(directory)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return start_program(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Any
 
 import stractory
+from tests.support.programs import start_program
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 PATIENCE = 20.0
@@ -57,7 +58,7 @@ class Daemon:
         self.errors = errors
         self._buffer = b""
         with errors.open("ab") as stderr:
-            self.process: subprocess.Popen[bytes] = subprocess.Popen(
+            self.process: subprocess.Popen[bytes] = start_program(
                 [sys.executable, str(BIN / program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

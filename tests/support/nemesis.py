@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import gevent
 
 import stractory
+from tests.support.chance import chance
 from tests.support.cluster import POOL_READY, Cluster, Daemon, until
 from tests.support.faults import Wire, descriptors, green_threads, look_inside, resident, standing_still
 from tests.support.green import green_until
@@ -307,7 +308,7 @@ class People:
         self.outcomes: Counter[str] = Counter()
         self._site = site
         self._over = False
-        self._tasks = [gevent.spawn(self._live, f"client {i}", Random(f"{seed} {i}")) for i in range(number)]
+        self._tasks = [gevent.spawn(self._live, f"client {i}", chance(f"{seed} {i}")) for i in range(number)]
 
     def end(self) -> None:
         """Raises what any of them met that it should not have."""
@@ -379,7 +380,7 @@ class Outcome(NamedTuple):
 def ordeal(site: Site, seed: str, seconds: float, harms: Sequence[str]) -> Outcome:
     """Have people use the factory for so long while it is harmed; in the end it is empty."""
     site.log.write_text("")
-    nemesis = Nemesis(site, Random(seed), seconds, harms)
+    nemesis = Nemesis(site, chance(seed), seconds, harms)
     people = People(site, seed, 6)
     nemesis.start()
     green_until(lambda: not nemesis.is_alive(), seconds + 2 * RECOVERY)

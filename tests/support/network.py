@@ -12,6 +12,8 @@ import sys
 from functools import cache
 from pathlib import Path as FilePath
 
+from tests.support.programs import run_program, start_program
+
 ROOT = FilePath(__file__).resolve().parents[2]
 _ENTER = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
@@ -20,7 +22,7 @@ _ENTER = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up 
 def why_not() -> str | None:
     """Why there are no namespaces here; None where there are."""
     try:
-        tried = subprocess.run([*_ENTER, "ip", "route"], capture_output=True, text=True)
+        tried = run_program([*_ENTER, "ip", "route"], capture_output=True, text=True)
     except FileNotFoundError as error:
         return str(error)
     return tried.stderr.strip() or f"unshare ended with {tried.returncode}" if tried.returncode else None
@@ -28,7 +30,7 @@ def why_not() -> str | None:
 
 def start_inside(*arguments: str) -> subprocess.Popen[str]:
     """Run pytest, with these arguments, in a network of its own."""
-    return subprocess.Popen(
+    return start_program(
         [*_ENTER, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -60,4 +62,4 @@ class Path:
 
 
 def _route(*words: str) -> None:
-    subprocess.run(["ip", "route", *words, "table", "local"], check=True)
+    run_program(["ip", "route", *words, "table", "local"], check=True)

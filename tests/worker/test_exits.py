@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 
 import pytest
 
+from tests.support.programs import run_program
+
 
 def run(program):
-    return subprocess.run(
+    return run_program(
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=30
     )
 

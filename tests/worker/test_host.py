@@ -204,7 +204,7 @@ def test_a_destroy_that_catches_everything_is_left_alone(host, monkeypatch, capl
             while not over.is_set():
                 try:
                     over.wait()
-                except BaseException:
+                except BaseException:  # noqa: S112  # that it does is the case
                     continue
 
     create(host, 1, lambda context: Stubborn())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
 import sys
 from types import FunctionType
 
@@ -26,6 +25,7 @@ from stractory.worker.blame import Culprit, marked, marks
 from stractory.worker.watchdog import Limits, Watchdog
 from tests.support.cluster import BIN, Cluster, stop_for, until
 from tests.support.green import green_until, next_event
+from tests.support.programs import run_program
 
 HERE = __file__
 
@@ -281,7 +281,7 @@ def test_limits_out_of_order_are_refused(given):
 @pytest.mark.parametrize("program", ["stractory-worker", "stractory-workers"])
 def test_a_program_says_so(program):
     asked = [BIN / program, "--listen=0", *limits(0.5, 8, 5)]
-    ran = subprocess.run([sys.executable, *asked], capture_output=True, text=True, timeout=30)
+    ran = run_program([sys.executable, *asked], capture_output=True, text=True, timeout=30)
     assert ran.returncode == 2
     assert "block-report (0.5), block-interrupt (8) and block-exit (5) must rise" in ran.stderr
 
