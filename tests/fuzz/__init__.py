@@ -1,0 +1,1 @@
+"""Bytes of anybody's, fed to whatever decodes them."""
