@@ -122,7 +122,7 @@ class Client:
                 tell_time=True,
                 defined=definition.shipped,
             )
-        info = ActorInfo(*row)
+        info = ActorInfo.from_wire(row)
         self._cache.saw(name, info.epoch)
         return info
 
@@ -195,7 +195,7 @@ class Client:
         arguments.check_one_name(name, "wait")
         with self._within(timeout, f"wait({name!r})", endless=True, grace=GRACE) as deadline:
             row = self._registry.call("wait", name, deadline=deadline, tell_time=True, tries=math.inf)
-            self._cache.saw(name, ActorInfo(*row).epoch)
+            self._cache.saw(name, ActorInfo.from_wire(row).epoch)
             if timeout is not None:
                 return self._get(name, deadline)
         return self.get(name)
@@ -219,7 +219,7 @@ class Client:
     def workers(self, *, timeout: float = DEFAULT_TIMEOUT) -> _WorkerInfos:
         """All workers that are registered, lost ones and processes of isolated actors too."""
         with self._within(timeout, "workers()") as deadline:
-            return [WorkerInfo(*row) for row in self._registry.call("workers", deadline=deadline)]
+            return [WorkerInfo.from_wire(row) for row in self._registry.call("workers", deadline=deadline)]
 
     def list(self, pattern: str = "*", *, timeout: float = DEFAULT_TIMEOUT) -> _ActorInfos:
         """All actors whose name matches the shell-style ``pattern``."""
@@ -283,7 +283,7 @@ class Client:
         return self._keyring
 
     def _list(self, pattern: str, deadline: Deadline) -> _ActorInfos:
-        return [ActorInfo(*row) for row in self._registry.call("list", pattern, deadline=deadline)]
+        return [ActorInfo.from_wire(row) for row in self._registry.call("list", pattern, deadline=deadline)]
 
     def _get(self, name: str, deadline: Deadline) -> Any:
         return self._cache.get(name, deadline, partial(self._connector.connect_for_good, name, deadline))

@@ -33,7 +33,7 @@ class Mirror:
             self._gathered, self._reasons = {}, {}
         changes: list[Change] = []
         for fields, reason in rows:
-            actor = ActorInfo(*fields)
+            actor = ActorInfo.from_wire(fields)
             if not self._whole:
                 self._gather(actor, reason)
             elif reason is None:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from stractory.errors import ProtocolError
+
+_ACTOR = (str, str, str, int, str, float, bool, bool, str, str, bool)
+_WORKER = (str, int, str, int, str, bool)
+
+
+def _checked(fields: Any, types: tuple[type, ...], what: str) -> Any:
+    if isinstance(fields, (list, tuple)) and tuple(map(type, fields)) == types:
+        return fields
+    raise ProtocolError(f"malformed row of {what}")
+
 
 class ActorInfo(NamedTuple):
     """One actor.
@@ -27,6 +38,11 @@ class ActorInfo(NamedTuple):
     problem: str = ""
     isolated: bool = False
 
+    @classmethod
+    def from_wire(cls, fields: Any) -> ActorInfo:
+        """Raises ProtocolError."""
+        return cls(*_checked(fields, _ACTOR, "an actor"))
+
     @property
     def coming(self) -> bool:
         """In the answer to a look-up: it is about to be there again, and nowhere now."""
@@ -45,8 +61,11 @@ class Location(NamedTuple):
 
     @classmethod
     def from_wire(cls, row: Any) -> Location:
-        info, ticket, secret = row
-        return cls(ActorInfo(*info), ticket, secret)
+        """Raises ProtocolError."""
+        match row:
+            case [info, bytes() as ticket, bytes() as secret]:
+                return cls(ActorInfo.from_wire(info), ticket, secret)
+        raise ProtocolError("malformed location of an actor")
 
     @property
     def claim(self) -> dict[str, Any]:
@@ -73,3 +92,8 @@ class WorkerInfo(NamedTuple):
     actors: int
     state: str
     isolated: bool = False
+
+    @classmethod
+    def from_wire(cls, fields: Any) -> WorkerInfo:
+        """Raises ProtocolError."""
+        return cls(*_checked(fields, _WORKER, "a worker"))

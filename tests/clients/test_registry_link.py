@@ -16,7 +16,7 @@ from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.serving import Serving
 
-ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never"]
+ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never", "", False]
 
 
 class Script:

@@ -45,7 +45,7 @@ from stractory.wire.dialling import (
     encode_refusal,
 )
 from stractory.wire.frames import HEADER, header
-from stractory.wire.info import Location
+from stractory.wire.info import ActorInfo, Location, WorkerInfo
 from stractory.wire.life import Life, Report, Terms
 from stractory.wire.messages import Call, Failure, Item, More, Release, Result
 from stractory.wire.occasions import JsonLines, Msgpack
@@ -300,15 +300,23 @@ _TERMS = Terms(True, "on-failure", 2.5, True)
 _LIFE = Life("room", "rpc", 7, 1.5, b"0123", False, _TERMS)
 
 
-@harness(*map(pack, (_TERMS, _LIFE, (_LIFE, "running"), Process("boot pid", 7, 9))))
+_ACTOR = ActorInfo("room", "rpc", "127.0.0.1:9001", 7, "running", 1.5, False, False)
+_WORKER = WorkerInfo("127.0.0.1:9001", 7, "cpython-311 dill-0.4", 1, "running")
+_ROWS = (Terms, Life, Report, Process, ActorInfo, Location, WorkerInfo)
+
+
+@harness(
+    *map(pack, (_TERMS, _LIFE, (_LIFE, "running"), Process("boot pid", 7, 9))),
+    *map(pack, (_ACTOR, Location(_ACTOR, b"ticket", b"secret"), _WORKER)),
+)
 def lives(data: bytes) -> None:
-    """What registry and workers tell each other of actors. What is taken travels on as it was."""
+    """What registry, workers and clients tell each other. What is taken travels on as it was."""
     value = attempt(partial(unpack, data), ProtocolError)
     if not isinstance(value, Exception):
-        for decode in (Terms.from_wire, Life.from_wire, Report.from_wire, Process.from_wire):
-            made = attempt(partial(decode, value), ProtocolError)
+        for row in _ROWS:
+            made = attempt(partial(row.from_wire, value), ProtocolError)
             if isinstance(made, tuple):
-                assert repr(decode(unpack(pack(made)))) == repr(made)
+                assert repr(row.from_wire(unpack(pack(made)))) == repr(made)
 
 
 # ---- files -------------------------------------------------------------------------------------------------
