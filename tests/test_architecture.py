@@ -238,6 +238,18 @@ def test_importing_stractory_does_nothing() -> None:
     )
 
 
+def test_a_program_may_patch_itself_after_it_has_loaded_a_client() -> None:
+    in_a_new_process(
+        "import sys, warnings\n"
+        "warnings.simplefilter('error')\n"
+        "import stractory\n"
+        "stractory.client()\n"
+        "assert 'ssl' not in sys.modules\n"
+        "import gevent.monkey\n"
+        "gevent.monkey.patch_all()\n"  # it warns when ssl was loaded before
+    )
+
+
 def test_a_registry_process_cannot_open_code() -> None:
     names = [
         m.name for m in MODULES.values() if m.part == "registry" or m.name == "stractory.commands.registry"

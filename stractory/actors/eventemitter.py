@@ -11,7 +11,7 @@ from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.net.carrier import Carrier, over_socket
 from stractory.net.serving import Share, plainly
-from stractory.net.sockets import SocketStream
+from stractory.net.sockets import OwnStream
 from stractory.net.threads import threads
 from stractory.wire.occasions import Format, JsonLines, Msgpack
 from stractory.wire.session import ENDED
@@ -47,7 +47,7 @@ class EventemitterServer:
 
 def _carried(stream: Any, label: str) -> tuple[Carrier, Format]:
     """A link's stream carries msgpack, a socket of its own lines of JSON."""
-    if isinstance(stream, SocketStream):
+    if isinstance(stream, OwnStream):
         return over_socket(stream, label), JsonLines()
     return stream, Msgpack()
 

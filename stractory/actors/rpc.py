@@ -59,7 +59,7 @@ class RpcServer:
         port = make(self._owner, epoch, self.methods, self._serving, heartbeat)
         try:
             self._owner.admit(port)
-            where = ports.lend(port, f"actor {name!r}", encrypted=not public)
+            where = ports.lend(port, f"actor {name!r}", encrypted=not public, public=public)
             return OpenCurvePort(port, where) if isinstance(port, CurvePort) else OpenPort(port, where)
         except BaseException:
             port.close()

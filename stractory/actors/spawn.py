@@ -21,7 +21,7 @@ from stractory.net.carrier import Carrier, over_socket
 from stractory.net.runner import Runner
 from stractory.net.serving import Share
 from stractory.net.socketlike import CHUNK, SocketLike
-from stractory.net.sockets import SocketStream
+from stractory.net.sockets import OwnStream
 from stractory.net.stream import Stream
 from stractory.wire.codec import ValueReader, pack
 from stractory.wire.session import ENDED
@@ -126,7 +126,7 @@ class _Client:
     ) -> None:
         self.gone = False
         self._left = left
-        self._raw = isinstance(stream, SocketStream)
+        self._raw = isinstance(stream, OwnStream)
         self._carrier: Carrier = over_socket(stream, label) if self._raw else stream
         self._input = input
         self._carrier.deliver_to(self)
@@ -248,7 +248,7 @@ class SpawnKind:
         return SpawnServer(made, owner)
 
     def wrap(self, stream: Any, failed: Callable[[str, BaseException], None], share: Share) -> Any:
-        return stream if isinstance(stream, SocketStream) else SpawnClient(stream)
+        return stream if isinstance(stream, OwnStream) else SpawnClient(stream)
 
 
 KIND = SpawnKind()

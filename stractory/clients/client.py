@@ -31,6 +31,7 @@ from stractory.errors import AuthError, CallTimeout
 from stractory.net import keys
 from stractory.net.address import Address
 from stractory.net.serving import Share, itself
+from stractory.net.trust import Trust
 from stractory.wire.info import ActorInfo, WorkerInfo
 from stractory.wire.life import Terms, check_name
 
@@ -53,6 +54,7 @@ class Client:
         registry: Address | str | int,
         *,
         key_file: Path | str | None = None,
+        tls_ca: Path | str | None = None,
         idle_timeout: float | None = None,
         trust_wrappers: bool = False,
         share: Share = itself,
@@ -62,8 +64,9 @@ class Client:
         self._home = Home()
         self._events = Events(arguments.check_idle_timeout(idle_timeout))
         where = arguments.registry_address(registry)
-        self._registry = RegistryLink(where, self._keys, self._events.watch_registry)
-        self._workers = WorkerLinks(self)
+        trust = Trust(tls_ca)
+        self._registry = RegistryLink(where, self._keys, self._events.watch_registry, trust)
+        self._workers = WorkerLinks(self, trust)
         wrappers = Wrappers(self._workers, trust_wrappers, share)
         self._cache = Cache()
         self._connector = Connector(self._registry, self._workers, wrappers, self._events, self._cache.saw)

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from stractory.net.carrier import BlockingCarrier
-from stractory.net.sockets import SocketStream
+from stractory.net.secured import Connection, TlsStream
+from stractory.net.sockets import OwnStream, SocketStream
 from stractory.net.stream import Stream
 
 
-class DirectStream(SocketStream):
+class DirectStream(OwnStream):
     """It counts as ended as soon as its use shows that: no loop reads ahead, as a link's does."""
 
     _ended: tuple[Callable[[Exception | None], None], ...] = ()
@@ -30,14 +31,18 @@ class DirectStream(SocketStream):
 
     def recv_into(self, *args: Any) -> int:
         with self._watching():
-            size: int = super().recv_into(*args)
+            size: int = super().recv_into(*args)  # type: ignore[misc]
         if not size:
             self._end(None)
         return size
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         with self._watching():
-            return super().send(*args, **kwargs)
+            return super().send(*args, **kwargs)  # type: ignore[misc,no-any-return]
+
+    def sendall(self, *args: Any) -> Any:
+        with self._watching():
+            return super().sendall(*args)
 
     def close(self) -> None:
         super().close()
@@ -56,6 +61,21 @@ class DirectStream(SocketStream):
         callbacks, self._ended = self._ended, ()
         for callback in callbacks:
             callback(error)
+
+
+class DirectSocket(DirectStream, SocketStream):
+    """In plain text: a socket of the user's own."""
+
+
+class DirectTlsStream(DirectStream, TlsStream):
+    """In TLS."""
+
+
+def over(connection: Connection) -> DirectSocket | DirectTlsStream:
+    """Take the connection over."""
+    if isinstance(connection, TlsStream):
+        return DirectTlsStream.over(connection)
+    return DirectSocket.over(connection)
 
 
 Carried = Stream | DirectStream | BlockingCarrier

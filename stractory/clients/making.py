@@ -25,6 +25,7 @@ def client(
     host: str | None = None,
     port: int | None = None,
     key_file: str | Path | None = None,
+    tls_ca: str | Path | None = None,
     idle_timeout: float | None = None,
     trust_wrappers: bool = False,
     background: bool = False,
@@ -34,6 +35,8 @@ def client(
     By default that is $STRACTORY_REGISTRY, or 127.0.0.1:9000. It dials at first use.
 
     ``key_file``: the cluster key, by default $STRACTORY_KEY_FILE or ~/.config/stractory/cluster.key.
+    ``tls_ca``: a PEM file, by default $STRACTORY_TLS_CA, of the CA that has to have signed the certificates
+    of registry and workers. Without one the proof of the key is enough, with and without TLS.
     ``idle_timeout``: seconds without traffic after which the events "timeout" and "actor-timeout" come.
     ``trust_wrappers``: run client wrappers that other people's definitions bring.
 
@@ -43,7 +46,7 @@ def client(
     prompts, threaded programs and asyncio. (A patched program has that already.) What client wrappers make is
     handed out as it is: its methods run in the thread that calls them.
 
-    Raises ConfigError for an address that is none.
+    Raises ConfigError for an address that is none, and a ``tls_ca`` that cannot be used.
     """
     if host is None and port is None:
         # "" counts as not given, as an empty variable does.
@@ -53,7 +56,14 @@ def client(
         where = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
     else:
         raise ConfigError(f"either the registry {registry!r} or host= and port=, not both")
-    make = partial(Client, where, key_file=key_file, idle_timeout=idle_timeout, trust_wrappers=trust_wrappers)
+    make = partial(
+        Client,
+        where,
+        key_file=key_file,
+        tls_ca=tls_ca or os.environ.get("STRACTORY_TLS_CA") or None,
+        idle_timeout=idle_timeout,
+        trust_wrappers=trust_wrappers,
+    )
     if background and not monkey.is_module_patched("threading"):
         return cast(Client, BackgroundClient(lambda share: make(share=share)))
     return make()

@@ -23,6 +23,7 @@ from stractory.net.dial import dial
 from stractory.net.handshake import TIME_LIMIT
 from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.link import Link
+from stractory.net.trust import Trust
 from stractory.wire.dialling import Dial
 from stractory.wire.shipping import Definition
 
@@ -38,10 +39,15 @@ class RegistryLink:
     """
 
     def __init__(
-        self, address: Address, keys: Callable[[], KeyRing], on_link: Callable[[Link], None]
+        self,
+        address: Address,
+        keys: Callable[[], KeyRing],
+        on_link: Callable[[Link], None],
+        trust: Trust,
     ) -> None:
         self.address = address
         self._keys = keys
+        self._trust = trust
         self._on_link = on_link
         self._dialling = RLock()
         self._answered = False  # it was there once
@@ -120,7 +126,8 @@ class RegistryLink:
             return self._calls
 
     def _dial(self) -> None:
-        link = dial(self.address, "registry", self._keys().credential(OPERATOR, CLIENT))
+        credential = self._keys().credential(OPERATOR, CLIENT)
+        link = dial(self.address, "registry", credential, trust=self._trust)
         try:
             stream = link.open(Dial("registry"), label=f"registry {self.address}")
             stream.settimeout(TIME_LIMIT)

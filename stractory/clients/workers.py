@@ -11,6 +11,7 @@ from weakref import WeakSet
 import gevent
 from gevent.lock import RLock
 
+from stractory.clients import direct
 from stractory.clients.direct import DirectStream
 from stractory.clients.endpoint import Endpoint
 from stractory.errors import (
@@ -29,7 +30,9 @@ from stractory.net.carrier import BlockingCarrier
 from stractory.net.dial import dial
 from stractory.net.handshake import TIME_LIMIT, prove_to_server
 from stractory.net.link import Link
+from stractory.net.secured import Connection
 from stractory.net.stream import Stream
+from stractory.net.trust import Trust
 from stractory.wire.dialling import Dial
 from stractory.wire.info import ActorInfo, Location
 
@@ -59,8 +62,9 @@ class WorkerLinks:
     ``owner``: the client, which goes with the last of these links and not before.
     """
 
-    def __init__(self, owner: object) -> None:
+    def __init__(self, owner: object, trust: Trust) -> None:
         self._owner = owner
+        self._trust = trust
         self._links: dict[str, Link] = {}
         self._calls: dict[Link, Calls] = {}
         self._dialling = KeyedLocks()
@@ -107,25 +111,24 @@ class WorkerLinks:
             self._direct.add(carrier)
             return carrier
         try:
-            stream = DirectStream(fileno=sockets.connect(where.address).detach())
+            sock = sockets.connect(where.address)
         except UnreachableError as error:
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from None
         if info.isolated:
-            sockets.tune_for_silence(stream)
-        if not info.public:
-            try:
-                self._prove(stream, location)
-            except BaseException:
-                stream.close()
-                raise
+            sockets.tune_for_silence(sock)
+        try:
+            stream = direct.over(sock if info.public else self._prove(sock, location))
+        except BaseException:
+            sock.close()
+            raise
         self._direct.add(stream)
         return stream
 
-    def _prove(self, stream: DirectStream, location: Location) -> None:
+    def _prove(self, sock: Connection, location: Location) -> Connection:
         info = location.info
         limit = None if info.isolated else TIME_LIMIT
         try:
-            prove_to_server(stream, "actor", location, limit)
+            return prove_to_server(sock, "actor", location, limit, self._trust).connection
         except (AuthError, StaleTicket):
             raise
         except OSError as error:
@@ -158,7 +161,8 @@ class WorkerLinks:
             link = self._links.get(worker)
             if link is None or not link.usable:
                 try:
-                    link = dial(address(worker), "worker", location, may_block=location.info.isolated)
+                    where, may_block = address(worker), location.info.isolated
+                    link = dial(where, "worker", location, trust=self._trust, may_block=may_block)
                 except (AuthError, StaleTicket, VersionMismatch):
                     raise
                 except (StractoryError, OSError) as error:

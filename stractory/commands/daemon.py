@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
@@ -26,10 +26,14 @@ from stractory.net.address import Address
 from stractory.net.admission import USUAL, Admission
 from stractory.net.descriptors import descriptors
 
+if TYPE_CHECKING:
+    from stractory.net.certificates import Certificate
+
 log = logging.getLogger(__name__)
 
 COMMON = (
     "key-file",
+    "tls",
     "insecure-plaintext",
     "unproved-limit",
     "unproved-limit-per-source",
@@ -42,6 +46,7 @@ COMMON = (
 def add_common_settings(parser: Parser, links: int) -> None:
     """Declare COMMON. ``links``: the default of links-limit."""
     parser.setting("key-file", type=path, default=str(keys.default_path()), help="the cluster key")
+    parser.setting("tls", type=tls, default="no", help="encrypt what others dial; auto: by a new certificate")
     parser.setting(
         "insecure-plaintext", type=yes_no, default="no", help="may listen beyond loopback, in plain text"
     )
@@ -69,6 +74,21 @@ def add_common_settings(parser: Parser, links: int) -> None:
 def admission(settings: Settings) -> Admission:
     """Who is let in."""
     return Admission(settings.unproved_limit, settings.unproved_limit_per_source, settings.links_limit)
+
+
+def tls(text: str) -> str:
+    """Whether, and by which certificate: no, auto, or the path of a PEM file."""
+    return text if text in ("no", "auto") else str(path(text))
+
+
+tls.__name__ = "no|auto|file"  # as --help shows it
+
+
+def load_certificate(tls: str) -> Certificate | None:
+    """What the setting says to show. Raises ConfigError."""
+    from stractory.net.certificates import certificate  # OpenSSL is loaded if needed
+
+    return certificate(tls)
 
 
 def set_up_logging(level: str) -> None:

@@ -13,6 +13,7 @@ from stractory.commands.daemon import (
     add_common_settings,
     admission,
     end_on_signals,
+    load_certificate,
     load_keys,
     plain_words,
     raise_descriptor_limit,
@@ -109,6 +110,7 @@ def _serve(settings: Settings) -> None:
 
     hangups = Hangups()
     ring = load_keys(settings.key_file, settings.listen)
+    certificate = load_certificate(settings.tls)
     folder = data_directory(settings)
     store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()
     record = audit_log(settings, folder)
@@ -119,6 +121,7 @@ def _serve(settings: Settings) -> None:
         settings.listen,
         ring,
         insecure_plaintext=settings.insecure_plaintext,
+        certificate=certificate,
         admission=admission(settings),
         message_limits={
             **MESSAGE_LIMITS,

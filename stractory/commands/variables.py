@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 PREFIX = "STRACTORY_"
 
 SETTINGS = (
-    *("config", "insecure-plaintext", "key-file", "listen", "log-level", "registry"),
+    *("config", "insecure-plaintext", "key-file", "listen", "log-level", "registry", "tls"),
     *("links-limit", "unproved-limit", "unproved-limit-per-source"),
     *("audit-log", "client-message-limit", "operator-message-limit"),
     *("data-dir", "heartbeat-timeout", "placement"),
     *("respawn-delay", "workers"),
     *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin"),
-    *("code", "max-actors", "working-dir"),
+    *("code", "max-actors", "tls-ca", "working-dir"),
     *("block-exit", "block-interrupt", "block-report"),
     *("isolated", "isolated-limit"),
 )

@@ -29,6 +29,7 @@ from stractory.commands.daemon import (
     add_common_settings,
     admission,
     end_on_signals,
+    load_certificate,
     load_keys,
     plain_words,
     raise_descriptor_limit,
@@ -59,6 +60,7 @@ HANDED_DOWN = (
     "block-interrupt",
     "block-exit",
     "isolated-limit",
+    "tls-ca",
     *COMMON,
 )
 """The settings that a pool has too and hands to its workers."""
@@ -109,6 +111,9 @@ def add_worker_settings(parser: Parser) -> None:
         type=count,
         default="16",
         help="most actors with a process of their own, of a worker",
+    )
+    parser.setting(
+        "tls-ca", type=path, help="the CA, a PEM file, of the certificates that others have to show"
     )
     add_common_settings(parser, LINKS)
 
@@ -169,6 +174,7 @@ def main() -> int:
 def _serve(settings: Settings, limits: Limits) -> None:
     # Here, so that neither --help nor a pool need load it.
     from stractory.clients.client import Client
+    from stractory.net.trust import Trust
     from stractory.worker.isolation import Children
     from stractory.worker.server import WorkerServer
     from stractory.worker.voucher import Voucher
@@ -180,19 +186,22 @@ def _serve(settings: Settings, limits: Limits) -> None:
     hangups = Hangups()
     children = Children(child_command(settings), os.getcwd(), settings.isolated_limit)
     keys = load_keys(settings.key_file, settings.listen)
+    certificate, trust = load_certificate(settings.tls), Trust(settings.tls_ca)
     _work_in(settings.working_dir)
     outlive_exits()
     server = WorkerServer(
         settings.listen,
         settings.registry,
         keys,
-        make_client=lambda: Client(settings.registry, key_file=keys.path),
+        make_client=lambda: Client(settings.registry, key_file=keys.path, tls_ca=trust.ca),
         eager_ports=settings.actor_ports == "eager",
         port_range=settings.actor_port_range,
         allow_public=settings.allow_public_actors,
         max_actors=settings.max_actors,
         imports_only=settings.code == "import",
         insecure_plaintext=settings.insecure_plaintext,
+        certificate=certificate,
+        trust=trust,
         admission=admission(settings),
         children=children,
         voucher=voucher,
@@ -206,7 +215,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
     hangups.act(partial(read_keys_again, keys, keys_changed))
     if any(limits):
         accuse = [sys.executable, "-m", "stractory.worker.accusation"]
-        Watchdog(limits, [*accuse, str(settings.registry), str(keys.path)]).start()
+        Watchdog(limits, [*accuse, str(settings.registry), str(keys.path), str(trust.ca or "")]).start()
     if settings.end_with_stdin:
         gevent.spawn(wait_read, sys.stdin.fileno()).link(lambda ended: told.set())
     membership = gevent.spawn(server.membership.run)

@@ -13,7 +13,7 @@ from stractory.errors import LinkClosed, SlowConsumer, StractoryError
 from stractory.net.backlog import STILL_LIMIT, Backlog
 from stractory.net.receiver import Receiver
 from stractory.net.socketlike import CHUNK
-from stractory.net.sockets import SocketStream
+from stractory.net.sockets import OwnStream
 
 UNCONSUMED_LIMIT = 256 * 1024
 """Bytes that a receiver may leave unconsumed before no more are read: as a link's stream has for a window."""
@@ -203,8 +203,8 @@ class BlockingCarrier:
             callback(error)
 
 
-def over_socket(sock: SocketStream, label: str) -> BlockingCarrier:
-    """A carrier over a TCP connection of its own."""
+def over_socket(sock: OwnStream, label: str) -> BlockingCarrier:
+    """A carrier over a stream that has a connection of its own."""
     carrier = BlockingCarrier(
         label,
         read=iter(sock),

@@ -7,6 +7,7 @@ from stractory.net import sockets
 from stractory.net.address import Address
 from stractory.net.handshake import TIME_LIMIT, Credential, prove_to_server
 from stractory.net.link import Link, Serve
+from stractory.net.trust import ANYBODY, Trust
 
 
 def dial(
@@ -14,6 +15,7 @@ def dial(
     purpose: str,
     credential: Credential,
     serve: Serve | None = None,
+    trust: Trust = ANYBODY,
     *,
     may_block: bool = False,
 ) -> Link:
@@ -28,7 +30,7 @@ def dial(
     try:
         if may_block:
             sockets.tune_for_silence(sock)
-        session = prove_to_server(sock, purpose, credential, None if may_block else TIME_LIMIT)
+        proved = prove_to_server(sock, purpose, credential, None if may_block else TIME_LIMIT, trust)
     except StractoryError as error:
         sock.close()
         raise type(error)(f"{peer}: {error}") from None
@@ -38,7 +40,7 @@ def dial(
     except BaseException:
         sock.close()
         raise
-    link = Link(sock, dialled=True, peer=peer, serve=serve)
-    link.session = session
+    link = Link(proved.connection, dialled=True, peer=peer, serve=serve)
+    link.session = proved.session
     link.start()
     return link

@@ -12,9 +12,14 @@ A registry is claimed to by a key (k: key id, r: role, i: name), and K is that k
 own port, is by a ticket (t), and K is the secret that goes with it: see :mod:`stractory.net.tickets`. Both
 sides prove K, neither shows it. "stale" is a genuine ticket whose time is over, or to what is not there.
 
+A server that wants TLS first sends ``STRT`` and a length of 0; all else follows within TLS.
+
 T = HMAC("transcript", the server's first message, hello, binding). ``binding`` ties the proof to this very
-connection: ``plain|ip:port`` of the listening end. HMACs are SHA-256 over parts with their lengths before
-them. An unknown claim gets a dummy key, so every denial takes the same path and says the same.
+connection: ``tls|`` and the SHA-256 of the server's certificate, or ``plain|ip:port`` of the listening end.
+Whoever stands between and takes TLS away, adds it, or shows another certificate, fails the proof by that.
+
+HMACs are SHA-256 over parts with their lengths before them. An unknown claim gets a dummy key, so every
+denial takes the same path and says the same.
 
 A connection that is not through in :data:`TIME_LIMIT` seconds ends.
 """
@@ -29,10 +34,11 @@ from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
 import gevent
-from gevent.socket import socket
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket, UnreachableError, VersionMismatch
 from stractory.net.keys import Key, KeyRing, digest
+from stractory.net.secured import Connection, TlsStream
+from stractory.net.trust import ANYBODY, Trust
 from stractory.wire.codec import pack, unpack
 
 VERSION = 1
@@ -40,6 +46,7 @@ TIME_LIMIT = 5.0
 _MESSAGE_LIMIT = 2048
 _HEAD = Struct(">4sH")
 _MAGIC = b"STRC"
+_TLS_FOLLOWS = _HEAD.pack(b"STRT", 0)
 _DENIED, _STALE = "denied", "stale"
 _HINT = "if the cluster has another, name its file by --key-file, STRACTORY_KEY_FILE or key_file="
 
@@ -100,14 +107,23 @@ def holders(keys: KeyRing, roles: Collection[str]) -> Admit:
     return admit
 
 
-def prove_to_client(sock: socket, purpose: str, admit: Admit, limit: float = TIME_LIMIT) -> Identity:
+class Proved(NamedTuple):
+    """What a dialler goes on with; ``session`` as the other side's :class:`Identity` has it."""
+
+    connection: Connection
+    session: bytes
+
+
+def prove_to_client(sock: Connection, purpose: str, admit: Admit, limit: float = TIME_LIMIT) -> Identity:
     """The listening side. Raises AuthError, StaleTicket or ProtocolError when the peer fails the proof."""
     with gevent.Timeout(limit, ProtocolError("the handshake took too long")):
+        if isinstance(sock, TlsStream):
+            sock.start(_TLS_FOLLOWS)
         greeting = _send(sock, {"v": VERSION, "p": purpose, "n": os.urandom(32)})
         answer, _ = _receive(sock)
         match answer:
             case {"h": bytes() as hello, "m": bytes() as proof}:
-                transcript = digest(b"transcript", greeting, hello, _binding(sock.getsockname()))
+                transcript = digest(b"transcript", greeting, hello, _binding(sock, sock.getsockname()))
             case _:
                 raise ProtocolError("malformed handshake")
         try:
@@ -127,16 +143,27 @@ def prove_to_client(sock: socket, purpose: str, admit: Admit, limit: float = TIM
 
 
 def prove_to_server(
-    sock: socket, purpose: str, credential: Credential, limit: float | None = TIME_LIMIT
-) -> bytes:
-    """The dialling side; the session, as the other's :class:`Identity` has it.
+    sock: Connection,
+    purpose: str,
+    credential: Credential,
+    limit: float | None = TIME_LIMIT,
+    trust: Trust = ANYBODY,
+) -> Proved:
+    """The dialling side. What it returns takes the place of ``sock``.
 
     Raises AuthError, StaleTicket, VersionMismatch, ProtocolError; UnreachableError for silence.
 
     Without a ``limit`` who calls has one.
     """
     with gevent.Timeout(limit, UnreachableError(f"it did not answer within {limit} s")):
-        greeting, raw_greeting = _receive(sock)
+        head = _read_exactly(sock, _HEAD.size)
+        if head == _TLS_FOLLOWS and not isinstance(sock, TlsStream):
+            sock = TlsStream(sock, trust.engine())
+            sock.start()
+            head = _read_exactly(sock, _HEAD.size)
+        elif trust.ca is not None:
+            raise AuthError(f"it does not use TLS, which tls-ca = {trust.ca} asks for")
+        greeting, raw_greeting = _receive(sock, head)
         match greeting:
             case {"v": int() as version} if version != VERSION:
                 raise VersionMismatch(f"handshake version {version} instead of {VERSION}")
@@ -147,7 +174,7 @@ def prove_to_server(
             case _:
                 raise ProtocolError("malformed handshake")
         hello = pack({**credential.claim, "v": VERSION, "n": os.urandom(32)})
-        transcript = digest(b"transcript", raw_greeting, hello, _binding(sock.getpeername()))
+        transcript = digest(b"transcript", raw_greeting, hello, _binding(sock, sock.getpeername()))
         proof = digest(credential.secret, b"client", transcript)
         _send(sock, {"h": hello, "m": proof})
         match _receive(sock)[0]:
@@ -158,7 +185,7 @@ def prove_to_server(
             case {"m": bytes() as theirs} if hmac.compare_digest(
                 theirs, digest(credential.secret, b"server", transcript, proof)
             ):
-                return _session(credential.secret, transcript)
+                return Proved(sock, _session(credential.secret, transcript))
         raise AuthError(f"it does not know {credential}; {_HINT}")
 
 
@@ -175,21 +202,25 @@ def _admitted(hello: bytes, admit: Admit) -> Claim:
     raise ProtocolError("malformed handshake")
 
 
-def _binding(address: tuple[Any, ...]) -> bytes:
+def _binding(sock: Connection, address: tuple[Any, ...]) -> bytes:
+    return sock.binding if isinstance(sock, TlsStream) else b"plain|" + _spell(address)
+
+
+def _spell(address: tuple[Any, ...]) -> bytes:
     host = ip_address(address[0].partition("%")[0])
     if isinstance(host, IPv6Address) and host.ipv4_mapped:
         host = host.ipv4_mapped
-    return f"plain|{host}:{address[1]}".encode()
+    return f"{host}:{address[1]}".encode()
 
 
-def _send(sock: socket, message: dict[str, Any]) -> bytes:
+def _send(sock: Connection, message: dict[str, Any]) -> bytes:
     packed: bytes = pack(message)
     sock.sendall(_HEAD.pack(_MAGIC, len(packed)) + packed)
     return packed
 
 
-def _receive(sock: socket) -> tuple[dict[str, Any], bytes]:
-    magic, length = _HEAD.unpack(_read_exactly(sock, _HEAD.size))
+def _receive(sock: Connection, head: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    magic, length = _HEAD.unpack(head or _read_exactly(sock, _HEAD.size))
     if magic != _MAGIC or length > _MESSAGE_LIMIT:
         raise ProtocolError("it does not speak stractory's handshake")
     packed = _read_exactly(sock, length)
@@ -199,7 +230,7 @@ def _receive(sock: socket) -> tuple[dict[str, Any], bytes]:
     return message, packed
 
 
-def _read_exactly(sock: socket, size: int) -> bytes:
+def _read_exactly(sock: Connection, size: int) -> bytes:
     data = b""
     while len(data) < size:
         more = sock.recv(size - len(data))

@@ -15,11 +15,10 @@ from weakref import ref
 
 import gevent
 from gevent.event import Event
-from gevent.socket import socket
 
 from stractory.errors import ActorEnded, LinkClosed, LinkError, ProtocolError, StractoryError, StreamReset
-from stractory.net import sockets
 from stractory.net.outgoing import Outgoing
+from stractory.net.secured import Connection, TlsConnection, unwrapped
 from stractory.net.stream import Stream
 from stractory.net.threads import threads
 from stractory.net.writer import Writer
@@ -53,7 +52,7 @@ class Link:
     session = b""  # a secret of the two ends, of their proof
     _started = False
 
-    def __init__(self, sock: socket, *, dialled: bool, peer: str, serve: Serve | None = None) -> None:
+    def __init__(self, sock: Connection, *, dialled: bool, peer: str, serve: Serve | None = None) -> None:
         self.peer = peer
         self.peer_address: Any = sock.getpeername()
         self.own_address: Any = sock.getsockname()
@@ -61,7 +60,7 @@ class Link:
         self.activity = 0  # grows with every read
         self.ended: str | None = None
         self.failure: Exception | None = None  # what broke it, if it did not end in order
-        self._socket = sockets.unwrapped(sock)
+        self._socket = unwrapped(sock)
         self._serve = serve
         self._session = Session(dialled=dialled)
         self._streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
@@ -155,6 +154,8 @@ class Link:
         if self.ended is None:
             self._started = True
             self._reading.start(self._read, ref(self))
+            if isinstance(self._socket, TlsConnection) and self._socket.pending:
+                gevent.get_hub().loop.run_callback(self._read, ref(self))
 
     def run(self) -> None:
         """Read until the link is over."""
@@ -268,9 +269,6 @@ class Link:
         if event.code:
             raise ProtocolError(f"it complains of our bytes (go away, code {event.code})")
 
-    def _ping_answered(self, event: events.PingAnswered) -> None:
-        pass  # any read is the sign of life that counts
-
     # ---- ending ----------------------------------------------------------------------------------------
 
     def close(self, linger: float = 1.0, reason: str | None = None) -> None:
@@ -345,5 +343,5 @@ _HANDLERS: dict[type, Callable[[Link, Any], None]] = {
     events.StreamFinished: Link._stream_finished,
     events.StreamWasReset: Link._stream_was_reset,
     events.GoAway: Link._gone_away,
-    events.PingAnswered: Link._ping_answered,
+    events.PingAnswered: lambda link, event: None,  # any read is the sign of life that counts
 }

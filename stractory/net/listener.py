@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gevent.server import StreamServer
 from gevent.socket import socket
@@ -14,7 +14,12 @@ from stractory.errors import ConfigError, PortUnavailable, StractoryError
 from stractory.net import sockets
 from stractory.net.address import Address, spell
 from stractory.net.descriptors import descriptors, is_lack
+from stractory.net.secured import Connection, TlsStream
 from stractory.net.seldom import refusals
+from stractory.net.sockets import SocketStream
+
+if TYPE_CHECKING:
+    from stractory.net.certificates import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +29,7 @@ BACKLOG = 1024
 AT_ONCE = 16
 """Connections that are taken in one turn of the loop: however many come, those before them get on."""
 
-Handle = Callable[[socket, Any], None]
+Handle = Callable[[Connection, Any], None]
 
 
 class _Server(StreamServer):
@@ -59,19 +64,27 @@ class _Server(StreamServer):
 class Listener:
     """Listens at ``address`` (port 0: any free one) and gives each connection a green thread of ``handle``.
 
-    What listens beyond loopback can be reached by strangers, and its traffic read: that is refused unless
-    ``insecure_plaintext`` says that the network is trusted. Raises ConfigError for that, and PortUnavailable
-    when the port is taken.
+    With a ``certificate`` the connections are for TLS, which begins with their proof. Without one, what
+    listens beyond loopback can have its traffic read: that is refused unless ``insecure_plaintext`` says that
+    the network is trusted. Raises ConfigError for that, and PortUnavailable when the port is taken.
 
     ``handle(sock, address)`` may raise StractoryError or OSError: the connection ends, and a line is logged
     for many that end so.
     """
 
     def __init__(
-        self, address: Address, handle: Handle, *, name: str, insecure_plaintext: bool = False
+        self,
+        address: Address,
+        handle: Handle,
+        *,
+        name: str,
+        certificate: Certificate | None = None,
+        insecure_plaintext: bool = False,
     ) -> None:
-        _check_plaintext(address, name, insecure_plaintext)
+        if certificate is None:
+            _check_plaintext(address, name, insecure_plaintext)
         self.name = name
+        self._certificate = certificate
         self._handle = handle
         self._server = _Server(address, self._serve, backlog=BACKLOG)
         try:
@@ -86,13 +99,16 @@ class Listener:
         return f"<Listener {self.name} at {self.address}>"
 
     def _serve(self, sock: socket, peer: Any) -> None:
+        connection: Connection = sock
         try:
             sockets.tune(sock)
-            self._handle(sock, peer)
+            if self._certificate is not None:  # taken over, as gevent closes sock when this is done
+                connection = TlsStream(SocketStream.over(sock), self._certificate.engine())
+            self._handle(connection, peer)
         except (StractoryError, OSError) as error:
             text = f"{self.name}: connection from {spell(peer)} ended: {error}"
             refusals.hear(f"{self.name}: {type(error).__name__}", text)
-            sock.close()
+            connection.close()
 
     def close(self) -> None:
         """Take no more connections; those there are go on."""
@@ -108,33 +124,47 @@ class Bindable(Protocol):
 
 
 class Ports:
-    """Where actors' own ports are: on ``host``, in ``numbers`` or anywhere free."""
+    """Where actors' own ports are: on ``host``, in ``numbers`` or anywhere free; else as Listeners are."""
 
-    def __init__(self, host: str, numbers: range | None, insecure_plaintext: bool = False) -> None:
+    def __init__(
+        self,
+        host: str,
+        numbers: range | None,
+        insecure_plaintext: bool = False,
+        certificate: Certificate | None = None,
+    ) -> None:
         self.host = host
         self._numbers = numbers
         self._insecure_plaintext = insecure_plaintext
+        self._certificate = certificate
 
-    def listen(self, handle: Handle, name: str) -> Listener:
-        """A listener on the first free port. Raises PortUnavailable when the range is used up."""
+    def listen(self, handle: Handle, name: str, *, public: bool = False) -> Listener:
+        """A listener on the first free port. Raises PortUnavailable when the range is used up.
+
+        A ``public`` one has its actor's own protocol and no TLS; whether it may be is not asked here.
+        """
         for number in self._numbers or (0,):
             try:
                 return Listener(
-                    Address(self.host, number), handle, name=name, insecure_plaintext=self._insecure_plaintext
+                    Address(self.host, number),
+                    handle,
+                    name=name,
+                    certificate=None if public else self._certificate,
+                    insecure_plaintext=public or self._insecure_plaintext,
                 )
             except PortUnavailable as error:
                 if is_lack(error):
                     raise
         raise self._used_up(name)
 
-    def lend(self, server: Bindable, name: str, *, encrypted: bool = False) -> Address:
+    def lend(self, server: Bindable, name: str, *, encrypted: bool = False, public: bool = False) -> Address:
         """Where ``server``, which binds itself, now listens: the first free port. Raises as listen().
 
         ``encrypted``: by its own protocol.
         """
         for number in self._numbers or (0,):
             if not encrypted:
-                _check_plaintext(Address(self.host, number), name, self._insecure_plaintext)
+                _check_plaintext(Address(self.host, number), name, public or self._insecure_plaintext)
             try:
                 server.bind(f"tcp://{self.host}:{number or '*'}")
             except Exception as error:  # ZeroMQ's errors have no root in the standard library
@@ -153,7 +183,7 @@ def _check_plaintext(address: Address, name: str, insecure_plaintext: bool) -> N
         if not insecure_plaintext:
             raise ConfigError(
                 f"{name} would listen at {address}, beyond loopback, in plain text; "
-                "listen at 127.0.0.1, or set insecure-plaintext = yes on a network you trust"
+                "set tls = auto, or insecure-plaintext = yes on a network you trust"
             )
         log.warning("%s listens at %s in plain text: anyone on the way can read and alter it", name, address)
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import gevent
-from gevent.socket import socket
 
 from stractory.errors import AuthError, StractoryError
 from stractory.net.address import spell
 from stractory.net.handshake import Identity
 from stractory.net.keys import CLIENT, KeyRing
 from stractory.net.link import Link, Serve
+from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial
@@ -41,7 +41,7 @@ class ProvedLinks:
     def __iter__(self) -> Iterator[Link]:
         return iter(list(self._identities))
 
-    def make(self, sock: socket, peer: Any, identity: Identity, serve: Serve) -> Link:
+    def make(self, sock: Connection, peer: Any, identity: Identity, serve: Serve) -> Link:
         """The link over ``sock``, to be run. Raises AuthError where the name was revoked since the proof."""
         if identity.name in self._keys.revoked:
             raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")

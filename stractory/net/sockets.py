@@ -7,13 +7,15 @@ import os
 import socket as stdlib_socket
 from collections.abc import Callable, Iterator
 from struct import pack
-from typing import Any
+from typing import Any, TypeVar
 
 from gevent import monkey, socket
 
 from stractory.errors import UnreachableError
 from stractory.net.address import Address
 from stractory.net.socketlike import CHUNK
+
+S = TypeVar("S", bound="SocketStream")
 
 CONNECT_TIMEOUT = 5.0
 """Seconds within which the other machine's kernel must take a connection."""
@@ -65,7 +67,13 @@ def unwrapped(sock: socket.socket) -> Any:
     return plain
 
 
-_RESET_AT_CLOSE = pack("ii", 1, 0)  # struct linger: on, for no time
+_NO_LINGER = pack("ii", 1, 0)  # struct linger: on, for no time
+
+
+def reset_at_close(sock: socket.socket) -> None:
+    """Have its close() show to the other side that this is no orderly end."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _NO_LINGER)
 
 
 def plain(error: OSError) -> str:
@@ -75,20 +83,23 @@ def plain(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-class SocketStream(socket.socket):
-    """A TCP connection of its own that also iterates, as :class:`stractory.net.stream.Stream` does."""
+class OwnStream:
+    """One that has a connection of its own: it iterates and tells its end, as a link's stream does."""
 
     _at_end: tuple[Callable[[Exception | None], None], ...] = ()
 
-    @classmethod
-    def over(cls, sock: socket.socket) -> SocketStream:
-        """Take the connection over; ``sock`` is of no use after that."""
-        return cls(fileno=sock.detach())
+    def recv(self, size: int, /) -> bytes:
+        raise NotImplementedError
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed here."""
-        return self.fileno() < 0
+    def sendall(self, data: Any, /) -> Any:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def abort(self, code: int = 0) -> None:
+        """Close it so that the other side sees that this is no orderly end. There is no room for a code."""
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[bytes]:
         while data := self.recv(CHUNK):
@@ -98,18 +109,30 @@ class SocketStream(socket.socket):
         """Call it once when the connection is closed here, or is about to be when all was sent."""
         self._at_end += (callback,)
 
-    def abort(self, code: int = 0) -> None:
-        """Close it so that the other side sees that this is no orderly end. A reset of TCP has no code."""
-        with contextlib.suppress(OSError):
-            self.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _RESET_AT_CLOSE)
-        self.close()
-
-    def close(self) -> None:
-        super().close()
-        self.tell_end()
-
     def tell_end(self) -> None:
         """Tell who asked by call_at_end: its owner will close it, and it is for nobody else to abort."""
         callbacks, self._at_end = self._at_end, ()
         for callback in callbacks:
             callback(None)
+
+
+class SocketStream(socket.socket, OwnStream):
+    """A TCP connection as such a stream."""
+
+    @classmethod
+    def over(cls: type[S], sock: socket.socket) -> S:
+        """Take the connection over; ``sock`` is of no use after that."""
+        return cls(fileno=sock.detach())
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed here."""
+        return self.fileno() < 0
+
+    def abort(self, code: int = 0) -> None:
+        reset_at_close(self)
+        self.close()
+
+    def close(self) -> None:
+        super().close()
+        self.tell_end()

@@ -6,10 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
-from gevent.socket import socket
 
 from stractory.errors import AuthError, ForbiddenRole, ProtocolError, RegistryUnavailable, UnknownMethod
 from stractory.net.address import Address
@@ -21,6 +20,7 @@ from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.process import Process
 from stractory.net.proved import ProvedLinks
+from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
@@ -34,6 +34,9 @@ from stractory.wire.codec import MESSAGE_LIMIT
 from stractory.wire.dialling import Dial, encode_acceptance
 from stractory.wire.info import ActorInfo, Location
 from stractory.wire.life import Life, Report, check_name
+
+if TYPE_CHECKING:
+    from stractory.net.certificates import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,7 @@ class RegistryServer:
         keys: KeyRing,
         *,
         insecure_plaintext: bool = False,
+        certificate: Certificate | None = None,
         admission: Admission = USUAL,
         message_limits: Mapping[str, int] = MESSAGE_LIMITS,
         audit: Audit | None = None,
@@ -77,7 +81,11 @@ class RegistryServer:
         self._unproved = Unproved(admission)
         self._links = ProvedLinks("registry", keys, admission.links, RegistryUnavailable)
         self._listener = Listener(
-            address, self._handle, name="registry", insecure_plaintext=insecure_plaintext
+            address,
+            self._handle,
+            name="registry",
+            certificate=certificate,
+            insecure_plaintext=insecure_plaintext,
         )
         self._expiry = gevent.spawn(registry.members.expire_leases)
 
@@ -96,7 +104,7 @@ class RegistryServer:
         """End the links of those whose name the keys revoke by now."""
         self._links.end_revoked()
 
-    def _handle(self, sock: socket, peer: Any) -> None:
+    def _handle(self, sock: Connection, peer: Any) -> None:
         try:
             with self._unproved.held(sock, peer):
                 identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))

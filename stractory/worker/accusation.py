@@ -1,7 +1,7 @@
 """Tells the registry which definition's code has ended a worker, for the worker cannot any more.
 
 A program of its own, started by the watchman as ``python -m stractory.worker.accusation REGISTRY KEY-FILE
-MARK``, where MARK is the beginning of the definition's digest, in hexadecimal.
+TLS-CA MARK``. TLS-CA may be empty; MARK is the beginning of the definition's digest, in hexadecimal.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.calls import Calls
 from stractory.net.dial import dial
+from stractory.net.trust import Trust
 from stractory.wire.dialling import Dial
 
 ATTEMPTS = 60
@@ -24,10 +25,10 @@ ATTEMPTS = 60
 
 
 def main() -> None:
-    registry, key_file, mark = sys.argv[1:]
+    registry, key_file, ca, mark = sys.argv[1:]
     for _ in range(ATTEMPTS):
         try:
-            tell(registry, Path(key_file), bytes.fromhex(mark))
+            tell(registry, Path(key_file), bytes.fromhex(mark), Trust(ca or None))
             return
         except AuthError:
             return  # the worker was told, and has written it down
@@ -35,10 +36,10 @@ def main() -> None:
             gevent.sleep(1.0)
 
 
-def tell(registry: str, key_file: Path, mark: bytes) -> None:
+def tell(registry: str, key_file: Path, mark: bytes, trust: Trust) -> None:
     """Raises StractoryError, OSError."""
     credential = keys.load(key_file).credential(keys.NODE)
-    with closing(dial(address(registry), "registry", credential)) as link:
+    with closing(dial(address(registry), "registry", credential, trust=trust)) as link:
         stream = link.open(Dial("registry"), label=f"registry {registry}")
         stream.wait_accepted()
         Calls(stream).call("blame", mark, call_timeout=5.0)

@@ -21,6 +21,7 @@ from stractory.net.descriptors import descriptors
 from stractory.net.dial import dial
 from stractory.net.keys import NODE, Key, KeyRing
 from stractory.net.link import Link, Serve
+from stractory.net.trust import ANYBODY, Trust
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life, Phase, Report
 from stractory.worker.fence import Fence, boot_time
@@ -51,6 +52,7 @@ class Membership:
         self,
         registry: Address,
         keys: KeyRing,
+        trust: Trust = ANYBODY,
         *,
         listening: Address,
         runtime: str,
@@ -65,6 +67,7 @@ class Membership:
         self.suspending: Callable[[], None] = lambda: None  # called before actors are suspended
         self._registry = registry
         self._keys = keys
+        self._trust = trust
         self._listening = listening
         self._runtime = runtime
         self._host = host
@@ -115,7 +118,7 @@ class Membership:
     @descriptors.lent()
     def _register(self) -> None:
         key = self._keys.credential(NODE)
-        link = dial(self._registry, "registry", key, self._serve)
+        link = dial(self._registry, "registry", key, self._serve, self._trust)
         try:
             stream = link.open(Dial("registry"), label=f"registry {self._registry}")
             stream.wait_accepted()

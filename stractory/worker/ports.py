@@ -13,8 +13,6 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from gevent.socket import socket
-
 from stractory.actors.kinds import Closable, HasPort, Locked
 from stractory.errors import ActorNotPublic, AuthError, PortUnavailable, StaleLocation, StaleTicket
 from stractory.net.address import Address
@@ -23,6 +21,7 @@ from stractory.net.descriptors import descriptors, is_lack
 from stractory.net.handshake import TIME_LIMIT, Claim, Hello, Identity, prove_to_client
 from stractory.net.keys import KeyRing
 from stractory.net.listener import Ports
+from stractory.net.secured import Connection, TlsStream
 from stractory.net.sockets import SocketStream
 from stractory.net.tickets import Tickets
 from stractory.worker.actor import Actor
@@ -53,7 +52,7 @@ class ActorPorts:
         self._limit = limit
         self._unproved = unproved or Unproved(USUAL)
         self._listeners: dict[Actor, Closable] = {}
-        self._proved: WeakKeyDictionary[SocketStream, Identity] = WeakKeyDictionary()
+        self._proved: WeakKeyDictionary[SocketStream | TlsStream, Identity] = WeakKeyDictionary()
 
     def check_public(self, name: str) -> None:
         """Raises ActorNotPublic when this worker's settings allow no port without proof."""
@@ -88,7 +87,8 @@ class ActorPorts:
             if descriptors.scarce:
                 raise _lack(name)
             if not isinstance(server, HasPort):
-                listener = self._ports.listen(partial(self._serve, actor), name=f"actor {name!r}")
+                serve, public = partial(self._serve, actor), actor.life.terms.public
+                listener = self._ports.listen(serve, name=f"actor {name!r}", public=public)
             else:
                 with actor.marked():
                     listener = _open_port(server, self._ports, actor)
@@ -116,8 +116,8 @@ class ActorPorts:
         if actor in self._listeners:
             self._listeners.pop(actor).close()
 
-    def _serve(self, actor: Actor, sock: socket, peer: Any) -> None:
-        stream = SocketStream.over(sock)
+    def _serve(self, actor: Actor, sock: Connection, peer: Any) -> None:
+        stream = sock if isinstance(sock, TlsStream) else SocketStream.over(sock)
         try:
             if not actor.life.terms.public:
                 self._receive_proof(actor, stream, peer)
@@ -130,7 +130,7 @@ class ActorPorts:
             stream.abort()
             raise
 
-    def _receive_proof(self, actor: Actor, stream: SocketStream, peer: Any) -> None:
+    def _receive_proof(self, actor: Actor, stream: SocketStream | TlsStream, peer: Any) -> None:
         admit_to_it = self._tickets.admit_to(actor.life.name, actor.life.epoch)
 
         def admit(hello: Hello) -> Claim:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
-from gevent.socket import socket
 
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
 from stractory.errors import LinkClosed, StractoryError, UnknownMethod, WorkerFull
@@ -21,9 +20,11 @@ from stractory.net.keys import KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports
 from stractory.net.proved import ProvedLinks
+from stractory.net.secured import Connection
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.net.tickets import Tickets
+from stractory.net.trust import ANYBODY, Trust
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life
 from stractory.wire.shipping import runtime
@@ -33,6 +34,9 @@ from stractory.worker.isolation import Children
 from stractory.worker.membership import Membership
 from stractory.worker.ports import ActorPorts
 from stractory.worker.voucher import Note, Voucher
+
+if TYPE_CHECKING:
+    from stractory.net.certificates import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,8 @@ class WorkerServer:
         max_actors: int = 0,
         imports_only: bool = False,
         insecure_plaintext: bool = False,
+        certificate: Certificate | None = None,
+        trust: Trust = ANYBODY,
         admission: Admission = USUAL,
         children: Children | None = None,
         voucher: Voucher | None = None,
@@ -91,14 +97,18 @@ class WorkerServer:
             most=max_actors,
             imports_only=imports_only,
         )
-        ports = Ports(listen.host, port_range, insecure_plaintext)
+        ports = Ports(listen.host, port_range, insecure_plaintext, certificate)
         self._tickets = Tickets(keys, lambda: self.membership.registry_time())
         self._ports = ActorPorts(
             ports, keys, self._tickets, allow_public, self._proof_limit, Unproved(admission)
         )
         if voucher is None:
             self._listener = Listener(
-                listen, self._handle, name="worker", insecure_plaintext=insecure_plaintext
+                listen,
+                self._handle,
+                name="worker",
+                certificate=certificate,
+                insecure_plaintext=insecure_plaintext,
             )
         else:
             self._listener = ports.listen(self._handle, name="worker")
@@ -112,6 +122,7 @@ class WorkerServer:
         self.membership = Membership(
             registry,
             keys,
+            trust,
             listening=self._listener.address,
             runtime=runtime(PYTHON_TAG, None if imports_only else DILL_VERSION),
             host=self._host,
@@ -155,7 +166,7 @@ class WorkerServer:
 
     # ---- streams ---------------------------------------------------------------------------------------
 
-    def _handle(self, sock: socket, peer: Any) -> None:
+    def _handle(self, sock: Connection, peer: Any) -> None:
         with self._unproved.held(sock, peer):
             identity = prove_to_client(sock, "worker", self._tickets.admit, self._proof_limit)
         link = self._links.make(sock, peer, identity, partial(self._serve, identity))

@@ -13,10 +13,12 @@ from gevent.event import AsyncResult, Event
 from stractory.actors.emitter import Emitter
 from stractory.actors.listeners import Listeners, matches
 from stractory.net.carrier import over_socket
+from stractory.net.secured import TlsStream
 from stractory.net.sockets import SocketStream
 from stractory.wire.occasions import LINE_LIMIT, JsonLines, Msgpack
 from tests.net.test_link import Pair
 from tests.support.green import green_until
+from tests.support.tls import joined
 
 
 @pytest.mark.parametrize(
@@ -62,15 +64,15 @@ def over_link(pair: Pair) -> tuple[Emitter, Emitter]:
     return near, far.get()
 
 
-def over_tcp() -> tuple[Emitter, Emitter]:
-    ends = [SocketStream.over(end) for end in socket.socketpair()]
+def over_tcp(transport: str = "plain") -> tuple[Emitter, Emitter]:
+    ends = [end if isinstance(end, TlsStream) else SocketStream.over(end) for end in joined(transport)]
     near, far = (Emitter(over_socket(end, "own port"), JsonLines()) for end in ends)
     return near, far
 
 
-@pytest.fixture(params=["link", "own port"])
+@pytest.fixture(params=["link", "plain", "tls"])
 def ends(request: pytest.FixtureRequest, pair: Pair) -> Iterator[tuple[Emitter, Emitter]]:
-    both = over_link(pair) if request.param == "link" else over_tcp()
+    both = over_link(pair) if request.param == "link" else over_tcp(request.param)
     yield both
     for end in both:
         end.close()

@@ -46,6 +46,8 @@ def pool_parser() -> Parser:
     parser.setting("block-exit", type=seconds, default="8", help="before the worker is ended")
     parser.setting("isolated-limit", type=count, default="16", help="most actors with a process of their own")
     parser.setting("key-file", type=path, help="the cluster's key")
+    parser.setting("tls", default="no", help="for all that is listened at")
+    parser.setting("tls-ca", type=path, help="for all that is dialled")
     parser.setting("insecure-plaintext", type=yes_no, default="no", help="no TLS, 100% plain")
     parser.setting("unproved-limit", type=count, default="256", help="most of a port")
     parser.setting("unproved-limit-per-source", type=count, default="32", help="most of them from one")
@@ -357,7 +359,7 @@ def test_print_config(ini: Callable[[str], str], capsys: pytest.CaptureFixture[s
     ]
     assert "key-file                   (none)         default" in lines
     assert "insecure-plaintext         yes            command line" in lines
-    assert len(lines) == 20
+    assert len(lines) == 22
 
 
 def test_print_config_tells_of_mistakes(mistake: Callable[..., str]) -> None:

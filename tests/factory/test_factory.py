@@ -22,7 +22,7 @@ import pytest
 import stractory
 from stractory.net import keys
 from tests.support.actors import Gate, echo, gated_echo, pass_gate
-from tests.support.cluster import Cluster, until
+from tests.support.cluster import ALL_IN_TLS, Cluster, until
 from tests.support.programs import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -266,7 +266,7 @@ def test_wait_times_out(strac, name):
 def test_direct(strac, name):
     info = strac.create(name, echo)
     with strac.connect(name, direct=True) as stream:
-        assert isinstance(stream, socket.socket) or stream.fileno() >= 0
+        assert ALL_IN_TLS or stream.fileno() >= 0
         assert exchange(stream) == b"hello"
         assert stream.getpeername()[1] != host_port(info.worker)[1]
         assert stream.getpeername() == host_port(strac.endpoint(name))

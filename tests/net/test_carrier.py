@@ -12,7 +12,9 @@ from gevent.event import Event
 from stractory.errors import SlowConsumer
 from stractory.net import carrier as module
 from stractory.net.carrier import BlockingCarrier, over_socket
+from stractory.net.secured import Connection, TlsStream
 from stractory.net.sockets import SocketStream
+from tests.support.tls import joined
 
 
 class Taker:
@@ -37,23 +39,23 @@ class Taker:
         self.ended.set()
 
 
-@pytest.fixture
-def ends() -> Iterator[tuple[BlockingCarrier, socket.socket]]:
-    near, far = socket.socketpair()
-    carrier = over_socket(SocketStream.over(near), "own port")
+@pytest.fixture(params=["plain", "tls"])
+def ends(request: pytest.FixtureRequest) -> Iterator[tuple[BlockingCarrier, Connection]]:
+    near, far = joined(request.param)
+    carrier = over_socket(near if isinstance(near, TlsStream) else SocketStream.over(near), "own port")
     yield carrier, far
     carrier.abort()
     far.close()
 
 
-def receive(far: socket.socket, size: int) -> bytes:
+def receive(far: Connection, size: int) -> bytes:
     data = b""
     while len(data) < size and (more := far.recv(size - len(data))):
         data += more
     return data
 
 
-def test_what_is_queued_arrives_in_order(ends: tuple[BlockingCarrier, socket.socket]) -> None:
+def test_what_is_queued_arrives_in_order(ends: tuple[BlockingCarrier, Connection]) -> None:
     carrier, far = ends
     pieces = [bytes([number % 256]) * number for number in range(600)]
     for piece in pieces:
@@ -61,7 +63,7 @@ def test_what_is_queued_arrives_in_order(ends: tuple[BlockingCarrier, socket.soc
     assert receive(far, sum(map(len, pieces))) == b"".join(pieces)
 
 
-def test_what_was_queued_arrives_before_the_end(ends: tuple[BlockingCarrier, socket.socket]) -> None:
+def test_what_was_queued_arrives_before_the_end(ends: tuple[BlockingCarrier, Connection]) -> None:
     carrier, far = ends
     taker = Taker(carrier)
     carrier.queue(bytes(100_000))
@@ -74,7 +76,7 @@ def test_what_was_queued_arrives_before_the_end(ends: tuple[BlockingCarrier, soc
 
 
 def test_what_was_queued_before_the_close_is_no_more_aborted(
-    ends: tuple[BlockingCarrier, socket.socket],
+    ends: tuple[BlockingCarrier, Connection],
 ) -> None:
     carrier, far = ends
     ended: list[Exception | None] = []
@@ -86,7 +88,7 @@ def test_what_was_queued_before_the_close_is_no_more_aborted(
     assert len(receive(far, 20_000_000)) == 10_000_000
 
 
-def test_the_other_side_may_finish_and_still_listen(ends: tuple[BlockingCarrier, socket.socket]) -> None:
+def test_the_other_side_may_finish_and_still_listen(ends: tuple[BlockingCarrier, Connection]) -> None:
     carrier, far = ends
     taker = Taker(carrier)
     far.sendall(b"question")
@@ -99,7 +101,7 @@ def test_the_other_side_may_finish_and_still_listen(ends: tuple[BlockingCarrier,
 
 
 def test_no_more_is_read_than_is_consumed(
-    ends: tuple[BlockingCarrier, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[BlockingCarrier, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "UNCONSUMED_LIMIT", 1000)
     carrier, far = ends
@@ -114,7 +116,7 @@ def test_no_more_is_read_than_is_consumed(
 
 
 def test_a_peer_that_takes_nothing_is_given_up(
-    ends: tuple[BlockingCarrier, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[BlockingCarrier, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stractory.net.backlog.PILE_LIMIT", 3_000_000)
     carrier, _ = ends
@@ -127,7 +129,7 @@ def test_a_peer_that_takes_nothing_is_given_up(
 
 
 def test_a_peer_that_takes_nothing_is_given_up_however_little_waits(
-    ends: tuple[BlockingCarrier, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[BlockingCarrier, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stractory.net.backlog.STILL_LIMIT", 0.0)
     carrier, _ = ends
@@ -140,7 +142,7 @@ def test_a_peer_that_takes_nothing_is_given_up_however_little_waits(
     assert carrier.closed
 
 
-def test_the_end_is_told_once(ends: tuple[BlockingCarrier, socket.socket]) -> None:
+def test_the_end_is_told_once(ends: tuple[BlockingCarrier, Connection]) -> None:
     carrier, _ = ends
     told: list[Exception | None] = []
     carrier.call_at_end(told.append)

@@ -11,11 +11,6 @@ from stractory.errors import AuthError, ProtocolError, StractoryError
 from stractory.net import handshake, keys
 
 
-@pytest.fixture
-def ring(tmp_path: Path) -> keys.KeyRing:
-    return keys.load(tmp_path / "cluster.key", create=True)
-
-
 def meet(server: Callable[[Any], Any], client: Callable[[Any], Any]) -> tuple[Any, Any]:
     """What each side's function returns or raises, over a TCP connection between them."""
     outcome: list[Any] = [None]
@@ -45,13 +40,14 @@ def meet(server: Callable[[Any], Any], client: Callable[[Any], Any]) -> tuple[An
 
 def test_both_prove(ring: keys.KeyRing) -> None:
     key = ring.credential(keys.OPERATOR)
-    identity, session = meet(
+    identity, proved = meet(
         lambda sock: handshake.prove_to_client(sock, "registry", handshake.holders(ring, keys.ROLES)),
         lambda sock: handshake.prove_to_server(sock, "registry", key),
     )
-    assert identity[:3] == (keys.OPERATOR, key.name, session)
+    assert identity[:3] == (keys.OPERATOR, key.name, proved.session)
     assert identity.key.secret == key.secret
-    assert len(session) == 32 and repr(session) not in repr(identity)
+    assert len(proved.session) == 32 and repr(proved.session) not in repr(identity)
+    assert isinstance(proved.connection, socket.socket)
 
 
 def test_a_wrong_key_is_refused(ring: keys.KeyRing, tmp_path: Path) -> None:

@@ -19,18 +19,14 @@ from stractory.net.link import Link
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.wire.dialling import Dial
+from tests.support.tls import joined
 
 
 class Pair:
     """Two joined links; ``serve`` is what the accepting end does with a stream."""
 
-    def __init__(self) -> None:
-        listening = socket.socket()  # create_server() would make the standard library's, which blocks
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        ours = socket.create_connection(listening.getsockname())
-        theirs, _ = listening.accept()
-        listening.close()
+    def __init__(self, transport: str = "plain") -> None:
+        ours, theirs = joined(transport)
         self.serve: Callable[[Link, Stream, Dial], None] = lambda link, stream, dial: gevent.spawn(
             self.echo, stream
         )
@@ -62,9 +58,9 @@ class Pair:
         gevent.joinall(self.tasks, timeout=5, raise_error=True)
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    pair = Pair()
+@pytest.fixture(params=["plain", "tls"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    pair = Pair(request.param)
     yield pair
     pair.close()
 
@@ -185,7 +181,7 @@ def test_recv_into_and_names(pair: Pair) -> None:
 
 def test_garbage_ends_the_link_only(pair: Pair) -> None:
     stream = pair.open()
-    pair.near._socket.sendall(b"\xff" * 64)
+    pair.near._socket.send(b"\xff" * 64)
     with pytest.raises(OSError):
         stream.recv(1)
     assert pair.far.failure is not None
@@ -204,7 +200,7 @@ def test_a_link_that_is_over_needs_no_collector(pair: Pair, end: bytes | None) -
         if end is None:
             pair.near.close()
         else:
-            pair.near._socket.sendall(end)
+            pair.near._socket.send(end)
         gevent.joinall(pair.tasks, timeout=5)
         pair.tasks.clear()
         pair.far = pair.near

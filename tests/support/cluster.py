@@ -21,6 +21,8 @@ from tests.support.programs import start_program
 BIN = Path(__file__).resolve().parents[2] / "bin"
 PATIENCE = 20.0
 """Seconds that a daemon has to become ready or to end."""
+ALL_IN_TLS = bool(os.environ.get("TESTS_IN_TLS"))
+"""Whether clusters use TLS of which it is not said: for a run of all tests over it."""
 REGISTRY_READY = "stractory registry ready at "
 POOL_READY = "stractory pool ready"
 
@@ -51,15 +53,20 @@ def stop_for(pid: int, seconds: float, meanwhile: Callable[[], Any]) -> None:
 
 
 class Daemon:
-    """One process of bin/. Its stderr goes to ``errors``; its stdout is read for its readiness line."""
+    """One process of bin/. Its stderr goes to ``errors``; its stdout is read for its readiness line.
 
-    def __init__(self, program: str, *arguments: str, env: dict[str, str], errors: Path) -> None:
+    ``inside``: a command that runs it somewhere else.
+    """
+
+    def __init__(
+        self, program: str, *arguments: str, env: dict[str, str], errors: Path, inside: Sequence[str] = ()
+    ) -> None:
         self.program = program
         self.errors = errors
         self._buffer = b""
         with errors.open("ab") as stderr:
             self.process: subprocess.Popen[bytes] = start_program(
-                [sys.executable, str(BIN / program), *arguments],
+                [*inside, sys.executable, str(BIN / program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -115,20 +122,25 @@ class Daemon:
 
 
 class Cluster:
-    """``workers`` of 0 is a registry only. Entering starts it; leaving ends it and checks the statuses."""
+    """``workers`` of 0 is a registry only, with ``tls`` all is encrypted.
+
+    Entering starts it; leaving ends it and checks the statuses.
+    """
 
     def __init__(
         self,
         workers: int = 2,
         *,
         respawn_delay: float = 0.2,
+        tls: bool = ALL_IN_TLS,
         registry_arguments: Sequence[str] = (),
         pool_arguments: Sequence[str] = (),
     ) -> None:
         self._workers = workers
         self._respawn_delay = respawn_delay
-        self._registry_arguments = tuple(registry_arguments)
-        self._pool_arguments = tuple(pool_arguments)
+        both = ["--tls=auto"] if tls else []
+        self._registry_arguments = (*both, *registry_arguments)
+        self._pool_arguments = (*both, *pool_arguments)
         self.folder = Path(tempfile.mkdtemp(prefix="stractory-test-"))
         self.key_file = self.folder / "cluster.key"
         self.env = {name: text for name, text in os.environ.items() if not name.startswith("STRACTORY_")}
@@ -155,9 +167,10 @@ class Cluster:
             self._abandon()
             raise
 
-    def daemon(self, program: str, *arguments: str) -> Daemon:
+    def daemon(self, program: str, *arguments: str, inside: Sequence[str] = ()) -> Daemon:
         """Start a program of bin/ with the cluster's key; whoever does so ends it."""
-        return Daemon(program, *arguments, env=self.env, errors=self.folder / f"{program}.err")
+        errors = self.folder / f"{program}.err"
+        return Daemon(program, *arguments, env=self.env, errors=errors, inside=inside)
 
     def _start_registry(self, listen: str) -> None:
         self.registry = self.daemon("stractory", f"--listen={listen}", *self._registry_arguments)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path as FilePath
 
@@ -40,6 +41,36 @@ def start_inside(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+class Neighbour:
+    """Another machine at the end of a cable: a namespace joined to this one.
+
+    ``here`` and ``there`` are their addresses; ``inside`` is the command that runs others there.
+    """
+
+    here, there = "10.9.0.1", "10.9.0.2"
+    cable = "cable"
+
+    def __enter__(self) -> Neighbour:
+        self._machine = start_program(
+            ["unshare", "--net", "sh", "-c", "echo there; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._machine.stdout is not None
+        self._machine.stdout.readline()
+        pid = str(self._machine.pid)
+        self.inside = ["nsenter", "--net", "--target", pid]
+        _ip("link", "add", "name", self.cable, "type", "veth", "peer", "name", self.cable, "netns", pid)
+        for address, inside in ((self.here, []), (self.there, self.inside)):
+            _ip("address", "add", f"{address}/24", "dev", self.cable, inside=inside)
+            for device in (self.cable, "lo"):
+                _ip("link", "set", device, "up", inside=inside)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._machine.communicate()
+
+
 class Path:
     """Between those who dial ``host``, of which there may be several, and who listens there."""
 
@@ -62,4 +93,8 @@ class Path:
 
 
 def _route(*words: str) -> None:
-    run_program(["ip", "route", *words, "table", "local"], check=True)
+    _ip("route", *words, "table", "local")
+
+
+def _ip(*words: str, inside: Sequence[str] = ()) -> None:
+    run_program([*inside, "ip", *words], check=True)
