@@ -73,6 +73,16 @@ class Bench:
         return self.client.get("service")
 
     @cached_property
+    def client_in_tls(self) -> stractory.Client:
+        """Of another factory, in which all is encrypted."""
+        factory = self._stack.enter_context(Factory(tls=True))
+        factory.pool(1)
+        client = factory.client()
+        client.create("service", stractory.rpc(service))
+        client.create("sink", take_all)
+        return client
+
+    @cached_property
     def room_by_zerorpc(self) -> Any:
         """One to its own port."""
         return self.client.connect("service", direct=True)

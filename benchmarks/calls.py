@@ -13,6 +13,7 @@ from rows import OURS, Row, measures
 
 IN_TURN = Row("calls.in-turn", "rpc calls, one after another")
 BY_ZERORPC = Row("calls.by-zerorpc", "rpc calls over zerorpc, one after another")
+IN_TLS = Row("calls.in-tls", "rpc calls in TLS, one after another")
 PIPELINED = Row("calls.pipelined", "rpc calls pipelined, a callback for each answer")
 FUTURES = Row("calls.futures", "rpc calls pipelined, futures")
 ONE_WAY = Row("calls.one-way", "rpc calls, one way")
@@ -46,6 +47,11 @@ class Counter:
 @measures(IN_TURN, by=OURS)
 def in_turn(bench: Bench) -> float:
     return repeated(bench.room.echo, bench.count(10_000), PAYLOAD)
+
+
+@measures(IN_TLS, by=OURS)
+def in_tls(bench: Bench) -> float:
+    return repeated(bench.client_in_tls.get("service").echo, bench.count(10_000), PAYLOAD)
 
 
 @measures(IN_TURN, by="RPyC")

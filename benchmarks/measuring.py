@@ -140,11 +140,12 @@ def daemon(ready: str, *command: str) -> Iterator[Running]:
 class Factory:
     """A registry of its own, with a key of its own; pools and workers as they are asked for.
 
-    ``lasting``: its registry keeps its names on disk, as by default.
+    ``lasting``: its registry keeps its names on disk, as by default. ``tls``: all is encrypted.
     """
 
-    def __init__(self, lasting: bool = True) -> None:
+    def __init__(self, lasting: bool = True, tls: bool = False) -> None:
         self._lasting = lasting
+        self._tls = f"--tls={'auto' if tls else 'no'}"
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Factory:
@@ -152,7 +153,13 @@ class Factory:
             folder = self._stack.enter_context(tempfile.TemporaryDirectory())
             self.key_file = f"{folder}/cluster.key"
             data = f"{folder}/registry" if self._lasting else "none"
-            command = ("stractory", "--listen=0", f"--key-file={self.key_file}", f"--data-dir={data}")
+            command = (
+                "stractory",
+                "--listen=0",
+                f"--key-file={self.key_file}",
+                f"--data-dir={data}",
+                self._tls,
+            )
             line, self.registry = self._stack.enter_context(daemon("ready", *command))
             self.address = line.split()[-1]
             self._stack = self._stack.pop_all()
@@ -177,5 +184,5 @@ class Factory:
         return self._stack.enter_context(made)
 
     @property
-    def _at(self) -> tuple[str, str]:
-        return f"--registry={self.address}", f"--key-file={self.key_file}"
+    def _at(self) -> tuple[str, ...]:
+        return f"--registry={self.address}", f"--key-file={self.key_file}", self._tls

@@ -11,6 +11,7 @@ from peers import DONE
 from rows import OURS, Row, measures
 
 BULK = Row("bulk.link", "bulk through a link", "MB/s")
+BULK_IN_TLS = Row("bulk.in-tls", "bulk through a link in TLS", "MB/s")
 BULK_PORT = Row("bulk.port", "bulk through an actor's own port", "MB/s")
 CALM = Row("stalled.calm-p50", "a call, nothing stalled, median", "us")
 CALM_WORST = Row("stalled.calm-p99", "a call, nothing stalled, p99", "us")
@@ -23,6 +24,12 @@ SAME_WORST = Row("stalled.same-p99", "a call while a stream of the same link sta
 @measures(BULK, by=OURS)
 def bulk(bench: Bench) -> float:
     with bench.client.connect("sink") as stream:
+        return poured(stream, bench)
+
+
+@measures(BULK_IN_TLS, by=OURS)
+def bulk_in_tls(bench: Bench) -> float:
+    with bench.client_in_tls.connect("sink") as stream:
         return poured(stream, bench)
 
 
