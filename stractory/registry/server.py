@@ -28,6 +28,7 @@ from stractory.net.tickets import Issuer
 from stractory.registry.audit import Audit
 from stractory.registry.members import Members
 from stractory.registry.orders import Node
+from stractory.registry.permissions import PERMITTED
 from stractory.registry.records import Actor, Worker
 from stractory.registry.service import Registry
 from stractory.wire.codec import MESSAGE_LIMIT
@@ -124,13 +125,24 @@ class RegistryServer:
             methods = NodeMethods(self._registry.members, identity, link).methods
         else:
             methods = client_methods(self._registry, identity, link, self._audit)
-        Calls(stream, Serving(methods), takes=limit)
+        refuse = partial(self._refuse, identity, link)
+        permitted = {
+            name: methods[name] if identity.role in roles else partial(refuse, name)
+            for name, roles in PERMITTED.items()
+        }
+        Calls(stream, Serving(permitted), takes=limit)
+
+    def _refuse(self, identity: Identity, link: Link, name: str, *args: Any, **kwargs: Any) -> None:
+        needed, proved = " or ".join(PERMITTED[name]), identity.role
+        error = ForbiddenRole(f"{name}() needs the role {needed}; {identity.name!r} proved the role {proved}")
+        refusals.hear(f"registry: {name}", f"registry: {link.peer} was refused: {error}")
+        self._audit.refused(name, error, link.peer_address, identity)
+        raise error
 
 
 def client_methods(registry: Registry, identity: Identity, link: Link, audit: Audit) -> Methods:
-    """What clients and operators may call. Creating and destroying is for operators."""
+    """What clients and operators call; not all of it is for both."""
     peer = link.peer_address
-
     issuer = Issuer(identity.role, identity.name)
 
     def lookup(names: list[str], waits: bool = True) -> list[Location | None]:
@@ -140,33 +152,16 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
         return registry.wait(name, timeout, cancelled=lambda: link.ended is not None)
 
     link.call_at_end(lambda reason: registry.wake_waiters())
-    methods: Methods = {
+    return {
         "lookup": lookup,
         "wait": wait,
         "list": registry.list_actors,
         "watch": registry.watching.watch,
         "workers": registry.list_workers,
-    }
-    for_operators: Methods = {
         "define": registry.define,
         "create": audit.creating(registry.create, identity, peer),
         "destroy": audit.destroying(registry.destroy, registry.find, identity, peer),
     }
-
-    def forbidden(name: str) -> Callable[..., Any]:
-        def refuse(*args: Any, **kwargs: Any) -> None:
-            error = ForbiddenRole(
-                f"{name}() needs the role {OPERATOR}; {identity.name!r} proved the role {identity.role}"
-            )
-            refusals.hear(f"registry: {name}", f"registry: {link.peer} was refused: {error}")
-            audit.refused(name, error, peer, identity)
-            raise error
-
-        return refuse
-
-    for name, method in for_operators.items():
-        methods[name] = method if identity.role == OPERATOR else forbidden(name)
-    return methods
 
 
 def _location(actor: Actor, issuer: Issuer) -> Location:

@@ -1,0 +1,17 @@
+"""Which roles may make which calls to a registry. What is not here nobody may."""
+
+from __future__ import annotations
+
+from stractory.net.keys import CLIENT, NODE, OPERATOR
+
+_METHODS = {
+    (OPERATOR,): ("define", "create", "destroy"),
+    (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch"),
+    (NODE,): (
+        *("register", "beat", "leaving", "goodbye", "blame", "started", "ended", "exited"),
+        *("snapshot", "problem", "child_silent", "child_ended"),
+    ),
+}
+
+PERMITTED = {method: roles for roles, methods in _METHODS.items() for method in methods}
+"""The roles that may call it, by the name of each method."""
