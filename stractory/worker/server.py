@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
-from stractory.errors import LinkClosed, StractoryError, UnknownMethod, WorkerFull
+from stractory.errors import AuthError, LinkClosed, StractoryError, UnknownMethod, WorkerFull
 from stractory.net.address import Address
 from stractory.net.admission import USUAL, Admission, Unproved
 from stractory.net.calls import Calls
@@ -21,6 +21,7 @@ from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports
 from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
+from stractory.net.seldom import refusals
 from stractory.net.serving import Serving
 from stractory.net.stream import Stream
 from stractory.net.tickets import Tickets
@@ -187,6 +188,8 @@ class WorkerServer:
             actor = self._host.find(dial.name, dial.epoch)
             actor.check_running()
         except StractoryError as error:
+            if isinstance(error, AuthError):
+                refusals.hear("worker: ticket", f"worker: {link.peer} was refused: {error}")
             link.refuse_stream(stream, error)
             return
         link.accept_stream(stream)
