@@ -78,6 +78,9 @@ class Claim(NamedTuple):
     secret: bytes
     key: Key | None = None
 
+    def __repr__(self) -> str:
+        return f"<Claim {self.role} {self.name}>"
+
 
 Admit = Callable[[Hello], Claim]
 """What a client says becomes what it has to prove. Raises AuthError, StaleTicket."""
