@@ -214,9 +214,12 @@ def write_key(path: Path, key: Key) -> None:
 
 
 def _read(path: Path) -> KeyRing:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    # Without O_NONBLOCK the opening of a fifo waits for somebody who writes into it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, encoding="utf-8") as file:
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise AuthError(f"the key file {path} is no regular file")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise AuthError(f"the key file {path} can be used by others (mode {mode:o}): chmod 600 {path}")
