@@ -27,8 +27,28 @@ ANYWHERE = {"version"}
 
 MOST_LINES = 350
 
-CODE_LOADERS = {"dill", "pickle", "_pickle", "cloudpickle", "marshal", "shelve"}
+CODE_LOADERS = {
+    *(
+        "dill",
+        "pickle",
+        "_pickle",
+        "cloudpickle",
+        "marshal",
+        "shelve",
+        "jsonpickle",
+        "joblib",
+        "yaml",
+        "numpy",
+    ),
+    *("runpy", "code", "codeop", "imp", "multiprocessing", "xmlrpc", "logging.config"),
+}
+"""What opens code, or receives what opens it."""
+
 CODE_MODULE = "stractory.actors.code"
+CODE_CALLS = {"eval", "exec", "__import__", "exec_module", "run_path", "run_module"}
+IMPORTERS = {CODE_MODULE, "stractory.actors.rebuilding", "stractory.actors.kinds", "stractory"}
+"""They import by name: what code says that was opened, and what is spelled out in them."""
+
 BINDING_MODULE = "stractory.net.listener"
 BINDING_CALLS = {"bind", "StreamServer", "DatagramServer", "create_server", "tcp_listener", "bind_and_listen"}
 
@@ -174,8 +194,16 @@ def test_the_wire_is_pure(module: Module) -> None:
 @every_module
 def test_code_is_loaded_in_one_place(module: Module) -> None:
     if module.name != CODE_MODULE:
-        assert not outsiders(module) & CODE_LOADERS
-        assert not module.calls & {"eval", "exec", "__import__"}
+        assert not (outsiders(module) | module.imports) & CODE_LOADERS
+        assert not module.calls & CODE_CALLS
+    if module.name not in IMPORTERS:
+        assert "import_module" not in module.calls
+
+
+@pytest.mark.parametrize("program", sorted((ROOT / "bin").iterdir()), ids=lambda path: path.name)
+def test_a_launcher_opens_no_code(program: Path) -> None:
+    module = Module(program.name, program)
+    assert not module.imports & CODE_LOADERS and not module.calls & CODE_CALLS
 
 
 def test_the_store_is_the_registrys() -> None:

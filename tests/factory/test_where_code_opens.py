@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 import stractory
+from tests.support.canary import Canary
 from tests.support.cluster import Cluster
 from tests.support.green import green_until
 from tests.support.programs import run_program
@@ -44,29 +44,18 @@ with stractory.client(address, key_file=key_file, trust_wrappers=trust == "True"
 """
 
 
-class Canary:
-    """Writes down in which process it is unpickled."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def __reduce__(self):
-        return os.system, (f"echo $PPID >> {self._file}",)
-
-    def heard(self) -> set[int]:
-        """In which it was."""
-        return {int(pid) for pid in self._file.read_text().split()} if self._file.exists() else set()
-
-
 def shipped(canary: Canary):
+    thing = canary.thing
+
     def init(options):
-        return lambda stream, address: stream.sendall(bytes([canary]))
+        return lambda stream, address: stream.sendall(bytes([thing]))
 
     return init
 
 
 def wrapping(canary: Canary):
-    return lambda stream, options: lambda word: (word, canary)
+    thing = canary.thing
+    return lambda stream, options: lambda word: (word, thing)
 
 
 def test_only_a_worker_and_a_client_that_trusts_open_code(strac, cluster, name, tmp_path):
