@@ -226,13 +226,18 @@ def check_worker(id: Any, address: Any, runtime: Any, parent: Any, lives: Iterab
 
     An epoch that no clock reaches in a century would leave none for those after it. Raises ProtocolError.
     """
-    texts = isinstance(address, str) and isinstance(runtime, str) and len(address + runtime) <= TEXT_LIMIT
+    texts = isinstance(address, str) and isinstance(runtime, str) and _is_short(address + runtime)
     ids = isinstance(id, bytes) and isinstance(parent, bytes) and 0 < len(id) <= ID_LIMIT >= len(parent)
     last = (time.time() + CENTURY) * 1_000_000
     if not (texts and ids and all(0 < life.epoch < last for life in lives)):
         raise ProtocolError("malformed description of a worker")
     for life in lives:
         check_name(life.name)
+
+
+def _is_short(text: str) -> bool:
+    """Whether it may be told to others, and stand in a line of their logs."""
+    return len(text) <= TEXT_LIMIT and text.isprintable()
 
 
 def _spawn(function: Callable[..., None], *args: Any) -> None:

@@ -172,6 +172,7 @@ UNTRUE = {
     "empty id": {"id": b""},
     "address": {"address": None},
     "runtime": {"runtime": [1]},
+    "lines": {"runtime": "any\nERROR a line of its own"},
     "parent": {"parent": [1]},
     "pid": {"process": [MACHINE, "\0", 1]},
     "path": {"process": [MACHINE, "sys/kernel/../../self", 1]},
