@@ -106,7 +106,8 @@ class Listener:
                 connection = TlsStream(SocketStream.over(sock), self._certificate.engine())
             self._handle(connection, peer)
         except (StractoryError, OSError) as error:
-            text = f"{self.name}: connection from {spell(peer)} ended: {error}"
+            why = error if isinstance(error, StractoryError) else sockets.plain(error)
+            text = f"{self.name}: connection from {spell(peer)} ended: {why}"
             refusals.hear(f"{self.name}: {type(error).__name__}", text)
             connection.close()
 

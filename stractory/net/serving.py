@@ -14,10 +14,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from stractory.errors import (
-    StractoryError,
-    UnknownMethod,
-)
+from stractory.errors import ForbiddenRole, StractoryError, UnknownMethod
 from stractory.net.allowance import Allowance
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
@@ -239,7 +236,8 @@ class Server:
 
     def _answer_failure(self, call: Call, error: BaseException) -> None:
         if call.id is None:
-            self._serving.failed(f"{self._label}: {_spell(call)}, called one way,", error)
+            if not isinstance(error, ForbiddenRole):  # of which who refused has told
+                self._serving.failed(f"{self._label}: {_spell(call)}, called one way,", error)
             return
         own = isinstance(error, (StractoryError, gevent.GreenletExit))
         text = "" if own else "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -64,9 +64,12 @@ class Audit:
 
         return destroy if self._add is None else call
 
-    def refused(self, event: str, error: Exception, peer: Any, by: Identity | None = None) -> None:
-        """A proof that failed, or what the role that was proved may not do."""
-        self._refusals.hear(f"{event}: {type(error).__name__}", _fields(event, error, _who(by, peer)))
+    def refused(
+        self, event: str, error: Exception, peer: Any, by: Identity | None = None, name: Any = None
+    ) -> None:
+        """A proof that failed, or what the role that was proved may not do to ``name``."""
+        fields = _fields(event, error, _who(by, peer), name=name)
+        self._refusals.hear(f"{event}: {type(error).__name__}", fields)
 
     def _tell_refusal(self, fields: dict[str, Any], more: int) -> None:
         if self._add is not None:

@@ -135,8 +135,8 @@ class RegistryServer:
     def _refuse(self, identity: Identity, link: Link, name: str, *args: Any, **kwargs: Any) -> None:
         needed, proved = " or ".join(PERMITTED[name]), identity.role
         error = ForbiddenRole(f"{name}() needs the role {needed}; {identity.name!r} proved the role {proved}")
-        refusals.hear(f"registry: {name}", f"registry: {link.peer} was refused: {error}")
-        self._audit.refused(name, error, link.peer_address, identity)
+        refusals.hear("registry: ForbiddenRole", f"registry: {link.peer} was refused: {error}")
+        self._audit.refused(name, error, link.peer_address, identity, *args[:1])
         raise error
 
 

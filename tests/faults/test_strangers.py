@@ -293,9 +293,9 @@ def test_who_creates_and_who_may_not_is_recorded():
         lines = recorded(cluster)
         assert [(line["event"], line["name"], line["outcome"]) for line in lines] == [
             ("create", "a", "ok"),
-            ("destroy", None, "ForbiddenRole"),
+            ("destroy", "a", "ForbiddenRole"),
             ("define", None, "ForbiddenRole"),
-            ("create", None, "ForbiddenRole"),
+            ("create", "b", "ForbiddenRole"),
             ("create", "a", "ActorExists"),
             ("destroy", "a", "ok"),
         ]
