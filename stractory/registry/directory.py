@@ -251,11 +251,12 @@ class Directory:
         reported = Actor(life, worker, _STATES[phase], began=0.0 if phase is Phase.STARTING else now)
         last = (
             known is None
-            or known.epoch < life.epoch
+            or (known.epoch < life.epoch and not known.given)  # a later one would have been given here, too
             or (known.worker is self._nowhere and known.life == life)
         )
         if life in worker.condemned or not last:
             return reported
+        reported.given = known is not None and known.given
         if known is not None:
             self._drop(known)
             reported.making, reported.failures = known.making, known.failures

@@ -62,7 +62,8 @@ class Actor:
     life before, of one that has come back, or may have under a registry before this one. ``failures``: how
     many lives in a row before it were short; ``began``: when it ran, by the monotonic clock. ``awaited``: it
     makes room for another of its name, or is that one: look-ups wait for it. ``problem``: why its state
-    cannot be kept, or why it still waits.
+    cannot be kept, or why it still waits. ``given``: it has its name from this registry or its store, and
+    not by the word of a worker.
     """
 
     life: Life
@@ -74,6 +75,7 @@ class Actor:
     replaces: int | None = None
     awaited: bool = False
     problem: str = ""
+    given: bool = True
 
     @property
     def name(self) -> str:

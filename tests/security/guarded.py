@@ -75,6 +75,7 @@ class Guarded:
         worker = self.cluster.daemon(
             "stractory-worker", *where, f"--working-dir={self.cluster.folder}", *self._worker_arguments
         )
+        self.cluster.env["STRACTORY_KEY_FILE"] = str(self.cluster.key_file)
         if not registry:
             worker.wait_line(READY)
         return worker
