@@ -15,6 +15,7 @@ import calls  # noqa: F401
 import echoes  # noqa: F401
 import events  # noqa: F401
 import lasting  # noqa: F401
+import proofs  # noqa: F401
 import report
 import scale  # noqa: F401
 import shape  # noqa: F401

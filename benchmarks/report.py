@@ -29,6 +29,7 @@ TITLES = {
     "echoes": "Echoes",
     "bulk": "Bulk",
     "stalled": "While a stream stalls",
+    "proofs": "Proving who is there",
     "start": "Starting",
     "lasting": "Actors that come back",
     "original": "The original's own benchmark",

@@ -92,6 +92,8 @@ TARGETS = (
     Target("stalled.others-p99", other("stalled.calm-p99", "nothing stalled"), most=2),
     Target("stalled.same-p50", other("stalled.calm-p50", "nothing stalled")),
     Target("stalled.same-p99", other("stalled.calm-p99", "nothing stalled")),
+    Target("proofs.key", None, most=1_000),
+    Target("proofs.ticket", None, most=1_000),
     Target("start.pool", None, most=1.5),
     Target("start.help", None, most=0.3),
     Target("scale.creates-last", other("scale.creates-first", "the first tenth"), least=0.8, whole=True),
