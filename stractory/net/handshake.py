@@ -158,6 +158,8 @@ def prove_to_server(
 
     Without a ``limit`` who calls has one.
     """
+    if not credential.secret:  # anybody knows it, and could pass for the server
+        raise AuthError(f"{credential} has no secret: nothing can be proved by it")
     with gevent.Timeout(limit, UnreachableError(f"it did not answer within {limit} s")):
         head = _read_exactly(sock, _HEAD.size)
         if head == _TLS_FOLLOWS and not isinstance(sock, TlsStream):
@@ -171,7 +173,7 @@ def prove_to_server(
             case {"v": int() as version} if version != VERSION:
                 raise VersionMismatch(f"handshake version {version} instead of {VERSION}")
             case {"p": str() as other} if other != purpose:
-                raise AuthError(f"it is the port of a stractory {other[:20]}, not of a {purpose}")
+                raise AuthError(f"it is the port of a stractory {other[:20]!r}, not of a {purpose}")
             case {"v": int(), "p": str(), "n": bytes() as nonce} if len(nonce) == 32:
                 pass
             case _:

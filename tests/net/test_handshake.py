@@ -9,6 +9,8 @@ from gevent.server import StreamServer
 
 from stractory.errors import AuthError, ProtocolError, StractoryError
 from stractory.net import handshake, keys
+from stractory.net.handshake import Claim
+from stractory.wire.info import ActorInfo, Location
 
 
 def meet(server: Callable[[Any], Any], client: Callable[[Any], Any]) -> tuple[Any, Any]:
@@ -89,6 +91,14 @@ def test_another_kind_of_port_is_named(ring: keys.KeyRing) -> None:
     assert isinstance(mine, AuthError) and "worker" in str(mine)
 
 
+def test_what_another_port_says_of_itself_is_quoted(ring: keys.KeyRing) -> None:
+    _, mine = meet(
+        lambda sock: handshake.prove_to_client(sock, "\x1b[2J", handshake.holders(ring, keys.ROLES)),
+        lambda sock: handshake.prove_to_server(sock, "registry", ring.credential(keys.CLIENT)),
+    )
+    assert isinstance(mine, AuthError) and r"'\x1b[2J'" in str(mine)
+
+
 def test_a_server_that_reflects_the_proof_is_refused(ring: keys.KeyRing) -> None:
     def reflect(sock: Any) -> str:
         handshake._send(sock, {"v": 1, "p": "registry", "n": b"x" * 32})
@@ -100,6 +110,16 @@ def test_a_server_that_reflects_the_proof_is_refused(ring: keys.KeyRing) -> None
         reflect, lambda sock: handshake.prove_to_server(sock, "registry", ring.credential(keys.CLIENT))
     )
     assert isinstance(mine, AuthError) and "does not know" in str(mine)
+
+
+def test_without_a_secret_nothing_is_taken_for_a_proof() -> None:
+    """Else whoever listens where a worker was could pass for it."""
+    nowhere = Location(ActorInfo("room", "stream", "", 7, "running", 0.0, False, False))
+    _, mine = meet(
+        lambda sock: handshake.prove_to_client(sock, "worker", lambda hello: Claim("client", "x", b"")),
+        lambda sock: handshake.prove_to_server(sock, "worker", nowhere),
+    )
+    assert isinstance(mine, AuthError) and "the registry's ticket to 'room' has no secret" in str(mine)
 
 
 @pytest.mark.parametrize(
@@ -114,10 +134,10 @@ def test_garbage_is_refused(ring: keys.KeyRing, garbage: bytes) -> None:
     assert isinstance(theirs, (ProtocolError, OSError))
 
 
-def test_a_peer_that_drips_is_dropped_in_time(ring: keys.KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshake, "TIME_LIMIT", 0.05)
+def test_a_peer_that_drips_is_dropped_in_time(ring: keys.KeyRing) -> None:
+    admit = handshake.holders(ring, keys.ROLES)
     theirs, _ = meet(
-        lambda sock: handshake.prove_to_client(sock, "registry", handshake.holders(ring, keys.ROLES)),
+        lambda sock: handshake.prove_to_client(sock, "registry", admit, limit=0.05),
         lambda sock: [sock.sendall(b"S"), sock.recv(4096), sock.recv(4096)],
     )
     assert isinstance(theirs, ProtocolError) and "too long" in str(theirs)
