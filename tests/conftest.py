@@ -17,10 +17,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(autouse=True)
 def nothing_left_to_tell() -> Iterator[None]:
-    """What a test was refused is not told of seconds later, among the lines of another."""
+    """What a test was refused is neither told of seconds later, among the lines of another, nor keeps those
+    from being told."""
     yield
     for heard in refusals._heard.values():
-        heard.last = None
+        heard.told, heard.last = 0, None
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ where nobody answers; with ZAP_ENFORCE_DOMAIN, which our ports set, nobody.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection
 from functools import cache
@@ -18,8 +17,7 @@ import zmq
 
 from stractory.actors.zerorpc_session import context
 from stractory.errors import PortUnavailable
-
-log = logging.getLogger(__name__)
+from stractory.net.seldom import refusals
 
 MOST_KEYS = 10_000
 """Clients that one port knows at a time; with more, who asked longest ago is forgotten."""
@@ -93,7 +91,8 @@ class Guard:
                 admissions = self._ports.get(domain)
                 known = mechanism == b"CURVE" and admissions is not None and any(map(admissions.allow, keys))
                 if not known:
-                    log.warning("zerorpc: %r has a key that is not admitted, or not any more", address)
+                    text = f"zerorpc: {address!r} has a key that is not admitted, or not any more"
+                    refusals.hear("zerorpc: keys", text)
                 verdict = (b"200", b"OK") if known else (b"400", b"denied")
                 return [sender, b"", b"1.0", number, *verdict, b"", b""]
         return None

@@ -90,6 +90,16 @@ def test_answers(admissions: zap.Admissions) -> None:
     assert answer is not None and answer[4] == b"400"
 
 
+def test_who_comes_again_and_again_fills_no_log(
+    admissions: zap.Admissions, caplog: pytest.LogCaptureFixture
+) -> None:
+    domain = zap.guard().add(admissions)
+    for _ in range(100):
+        zap.guard().answer(question(domain, b"CURVE", BOB))
+    zap.guard().remove(domain)
+    assert caplog.text.count("not admitted") <= 1
+
+
 @pytest.mark.parametrize(
     "frames",
     [[], [b"x"], [b"x", b""], [b"x", b"", b"1.0"], [b"x", b"", b"2.0", *question(b"d")[3:]]],
