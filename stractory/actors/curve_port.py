@@ -13,7 +13,6 @@ from stractory.actors.zerorpc_port import OpenPort, Port
 from stractory.actors.zerorpc_session import HEARTBEAT, SILENCE, TIME_LIMIT
 from stractory.net.address import Address
 from stractory.net.serving import Methods, Serving
-from stractory.wire.codec import MESSAGE_LIMIT
 
 ADMISSION = 600.0
 """Seconds in which who asked for the port may begin to connect."""
@@ -38,7 +37,6 @@ class CurvePort(Port):
             (zmq.ZAP_DOMAIN, self._domain),
             (zmq.ZAP_ENFORCE_DOMAIN, 1),
             (zmq.HANDSHAKE_IVL, int(limit * 1000)),
-            (zmq.MAXMSGSIZE, MESSAGE_LIMIT),
         ):
             self._events.setsockopt(option, value)
 

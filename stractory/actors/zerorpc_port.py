@@ -11,7 +11,6 @@ is answered, and Python above 3.10 can tell a method's arguments.
 from __future__ import annotations
 
 import functools
-import logging
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,18 +30,14 @@ from zerorpc.patterns import ReqRep, ReqStream
 from stractory.actors.kinds import Owner
 from stractory.actors.parameters import positional
 from stractory.actors.zerorpc_session import HEARTBEAT, LINGER, SESSION, carrier_over, context
-from stractory.errors import (
-    LinkClosed,
-    StaleLocation,
-)
+from stractory.errors import LinkClosed, StaleLocation
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
 from stractory.net.seldom import refusals
 from stractory.net.serving import Methods, Serving, gives_items
+from stractory.wire.codec import MESSAGE_LIMIT
 from stractory.wire.failures import to_wire
-
-log = logging.getLogger(__name__)
 
 STUCK = 1.0
 """Seconds in which a channel must take an event; the others of its port wait meanwhile."""
@@ -73,6 +68,7 @@ class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
         own[SESSION] = _Session(_Admission(owner, epoch, serving, self._sessions))
         self._events = _ValidEvents(zmq.ROUTER, context())
         self._events.setsockopt(zmq.LINGER, LINGER)
+        self._events.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)  # without a word it makes room for anything
         ServerBase.__init__(self, self._events, own, name, self._events.context, heartbeat=heartbeat)
         self._multiplexer.close()
         self._multiplexer: Any = _Multiplexer(self._events)
@@ -190,7 +186,7 @@ class _Multiplexer(ChannelMultiplexer):  # type: ignore[misc]
                 try:
                     channel._queue.put(event, timeout=STUCK)
                 except Full:  # its client sent more than it may, and broke it
-                    log.warning("zerorpc: a channel takes no more events and is cut off")
+                    refusals.hear("zerorpc: stuck", "zerorpc: a channel takes no more events and is cut off")
                     self._active_channels.pop(id, None)
 
 

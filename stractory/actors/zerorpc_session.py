@@ -23,6 +23,7 @@ from zmq.utils.monitor import parse_monitor_message
 from stractory.actors.curve import CurveKeys
 from stractory.errors import AuthError, LinkClosed, ProtocolError, StaleLocation, WorkerUnavailable
 from stractory.net.carrier import BlockingCarrier
+from stractory.wire.codec import MESSAGE_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ def _keep_session(
     client = Client(context=context())
     socket = client._events._socket
     socket.setsockopt(zmq.LINGER, LINGER)
+    socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
     over = Event()
     monitor = socket.get_monitor_socket(_WATCHED, f"inproc://stractory.{next(_numbers)}")
     refused = None

@@ -16,7 +16,7 @@ import zmq
 from gevent import socket
 from gevent.server import StreamServer
 
-from stractory.actors import curve_port, zap, zerorpc_session
+from stractory.actors import curve_port, zap, zerorpc_port, zerorpc_session
 from stractory.actors.curve import CurveKeys, client_keys
 from stractory.actors.curve_port import CurvePort
 from stractory.actors.rpc import Connection, RpcClient
@@ -225,7 +225,7 @@ def test_the_bytes_of_strangers(port: CurvePort, said: bytes) -> None:
 
 
 def test_a_message_over_the_limit_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curve_port, "MESSAGE_LIMIT", 1 << 20)
+    monkeypatch.setattr(zerorpc_port, "MESSAGE_LIMIT", 1 << 20)
     port = open_port()
     port.admit("alex", SESSION)
     raw: Any = zerorpc_session.context().socket(zmq.DEALER)

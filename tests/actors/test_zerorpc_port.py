@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Iterator
@@ -13,12 +14,16 @@ import msgpack
 import pytest
 import zerorpc
 import zmq
+from gevent import socket
 from gevent.event import AsyncResult, Event
+from gevent.server import StreamServer
 
 from stractory.actors import zerorpc_port, zerorpc_session
 from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import CallbackGone, LinkClosed, StaleLocation, UnknownMethod, WorkerUnavailable
+from stractory.net.address import address
 from stractory.net.serving import Serving
+from stractory.wire.codec import MESSAGE_LIMIT
 from tests.support.green import green_until
 from tests.support.programs import run_program
 
@@ -324,6 +329,51 @@ def test_who_stops_waiting_as_the_session_opens_leaves_none_behind(
 def test_the_limits_of_zeromq(port: zerorpc_port.Port) -> None:
     assert zerorpc_session.context().get(zmq.MAX_SOCKETS) == zerorpc_session.MOST_SOCKETS
     assert port._events._socket.getsockopt(zmq.LINGER) == zerorpc_session.LINGER
+
+
+def zmtp_ready(kind: bytes) -> bytes:
+    """What a socket of ZeroMQ, of this kind and without keys, says first."""
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    ready = b"\x05READY" + b"\x0bSocket-Type" + len(kind).to_bytes(4, "big") + kind
+    return greeting + bytes([4, len(ready)]) + ready
+
+
+def announced(size: int) -> bytes:
+    """The head of a message of so many bytes."""
+    return b"\x02" + size.to_bytes(8, "big")
+
+
+def is_hung_up(sock: Any) -> bool:
+    """Whether all that comes ends. Raises TimeoutError when it goes on."""
+    sock.settimeout(10)
+    with contextlib.suppress(ConnectionResetError):
+        while sock.recv(4096):
+            pass
+    return True
+
+
+def test_a_port_takes_no_message_of_any_size(endpoint: str, stock: zerorpc.Client) -> None:
+    with socket.create_connection(address(endpoint.removeprefix("tcp://"))) as stranger:
+        stranger.sendall(zmtp_ready(b"DEALER") + announced(MESSAGE_LIMIT + 1))
+        assert is_hung_up(stranger)
+    assert stock.add(1, 2) == 3
+
+
+def test_nor_does_who_dials_one() -> None:
+    hung_up: AsyncResult[bool] = AsyncResult()
+
+    def pretend(sock: Any, peer: Any) -> None:
+        sock.sendall(zmtp_ready(b"ROUTER") + announced(MESSAGE_LIMIT + 1))
+        hung_up.set(is_hung_up(sock))
+
+    server = StreamServer(("127.0.0.1", 0), pretend)
+    server.start()
+    endpoint = f"tcp://127.0.0.1:{server.server_port}"
+    dialling = gevent.spawn(zerorpc_session.dial, endpoint, "actor 'room'", "room", 7, may_block=True)
+    assert hung_up.get(timeout=20)
+    server.stop()
+    with pytest.raises(WorkerUnavailable):
+        dialling.get()
 
 
 def test_a_port_that_is_gone_does_not_hold_up_the_end_of_a_client() -> None:
