@@ -113,6 +113,7 @@ class RegistryServer:
         except AuthError as error:
             self._audit.refused("proof", error, peer)
             raise
+        link.call_at_end(lambda reason: self._registry.wake_waiters())  # who waits for it need not any more
         link.run()
 
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
@@ -151,7 +152,6 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
     def wait(name: str, timeout: float | None) -> ActorInfo:
         return registry.wait(name, timeout, cancelled=lambda: link.ended is not None)
 
-    link.call_at_end(lambda reason: registry.wake_waiters())
     return {
         "lookup": lookup,
         "wait": wait,

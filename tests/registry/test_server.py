@@ -1,0 +1,66 @@
+"""The registry's door, and what is left of those who came through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+
+from stractory.net import keys
+from stractory.net.address import Address
+from stractory.net.calls import Calls
+from stractory.net.dial import dial
+from stractory.net.link import Link
+from stractory.registry.directory import Directory
+from stractory.registry.server import RegistryServer
+from stractory.registry.service import Registry
+from stractory.wire.dialling import Dial
+from tests.support.green import green_until
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> keys.KeyRing:
+    return keys.load(tmp_path / "cluster.key", create=True)
+
+
+@pytest.fixture
+def server(ring: keys.KeyRing) -> Iterator[RegistryServer]:
+    server = RegistryServer(Registry(Directory()), Address("127.0.0.1", 0), ring)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def link(server: RegistryServer, ring: keys.KeyRing) -> Iterator[Link]:
+    link = dial(server.address, "registry", ring.credential(keys.CLIENT))
+    yield link
+    link.close()
+
+
+def ask(link: Link) -> Calls:
+    stream = link.open(Dial("registry"), "registry")
+    stream.wait_accepted()
+    return Calls(stream)
+
+
+def test_streams_that_are_over_leave_nothing_behind(server: RegistryServer, link: Link) -> None:
+    def asked() -> int:
+        calls = ask(link)
+        assert calls.call("list", "*") == []
+        calls.stream.close()
+        (theirs,) = server._links
+        return len(theirs._at_end)
+
+    first = asked()
+    assert [asked() for _ in range(20)] == [first] * 20
+
+
+def test_the_end_of_a_link_ends_what_waits_for_it(server: RegistryServer, link: Link) -> None:
+    waiting = gevent.spawn(ask(link).call, "wait", "nobody", None)
+    changes = server._registry._changes
+    green_until(lambda: "nobody" in changes._events)
+    link.close()
+    green_until(lambda: "nobody" not in changes._events)
+    waiting.kill()
