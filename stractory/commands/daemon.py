@@ -27,7 +27,7 @@ from stractory.net.admission import USUAL, Admission
 from stractory.net.descriptors import descriptors
 
 if TYPE_CHECKING:
-    from stractory.net.certificates import Certificate
+    from stractory.net.listener import TransportSecurity
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +84,12 @@ def tls(text: str) -> str:
 tls.__name__ = "no|auto|file"  # as --help shows it
 
 
-def load_certificate(tls: str) -> Certificate | None:
-    """What the setting says to show. Raises ConfigError."""
-    from stractory.net.certificates import certificate  # OpenSSL is loaded if needed
+def transport_security(settings: Settings) -> TransportSecurity:
+    """What is done about the network. Raises ConfigError."""
+    from stractory.net.certificates import certificate  # which --help need not load
+    from stractory.net.listener import TransportSecurity
 
-    return certificate(tls)
+    return TransportSecurity(certificate(settings.tls), settings.insecure_plaintext)
 
 
 def set_up_logging(level: str) -> None:

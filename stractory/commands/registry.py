@@ -13,7 +13,6 @@ from stractory.commands.daemon import (
     add_common_settings,
     admission,
     end_on_signals,
-    load_certificate,
     load_keys,
     plain_words,
     raise_descriptor_limit,
@@ -21,6 +20,7 @@ from stractory.commands.daemon import (
     say_ready,
     set_up_logging,
     spare_the_collector,
+    transport_security,
     warn_of_variables,
 )
 from stractory.errors import StoreError
@@ -110,7 +110,7 @@ def _serve(settings: Settings) -> None:
 
     hangups = Hangups()
     ring = load_keys(settings.key_file, settings.listen)
-    certificate = load_certificate(settings.tls)
+    security = transport_security(settings)
     folder = data_directory(settings)
     store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()
     record = audit_log(settings, folder)
@@ -120,8 +120,7 @@ def _serve(settings: Settings) -> None:
         Registry(directory, store),
         settings.listen,
         ring,
-        insecure_plaintext=settings.insecure_plaintext,
-        certificate=certificate,
+        security=security,
         admission=admission(settings),
         message_limits={
             **MESSAGE_LIMITS,

@@ -29,7 +29,6 @@ from stractory.commands.daemon import (
     add_common_settings,
     admission,
     end_on_signals,
-    load_certificate,
     load_keys,
     plain_words,
     raise_descriptor_limit,
@@ -37,6 +36,7 @@ from stractory.commands.daemon import (
     say_ready,
     set_up_logging,
     spare_the_collector,
+    transport_security,
     warn_of_variables,
 )
 from stractory.errors import ConfigError, StractoryError
@@ -186,7 +186,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
     hangups = Hangups()
     children = Children(child_command(settings), os.getcwd(), settings.isolated_limit)
     keys = load_keys(settings.key_file, settings.listen)
-    certificate, trust = load_certificate(settings.tls), Trust(settings.tls_ca)
+    security, trust = transport_security(settings), Trust(settings.tls_ca)
     _work_in(settings.working_dir)
     outlive_exits()
     server = WorkerServer(
@@ -199,8 +199,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         allow_public=settings.allow_public_actors,
         max_actors=settings.max_actors,
         imports_only=settings.code == "import",
-        insecure_plaintext=settings.insecure_plaintext,
-        certificate=certificate,
+        security=security,
         trust=trust,
         admission=admission(settings),
         children=children,

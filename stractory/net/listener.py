@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from socket import SO_REUSEADDR, SOL_SOCKET
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gevent.server import StreamServer
 from gevent.socket import socket
@@ -32,10 +33,60 @@ AT_ONCE = 16
 Handle = Callable[[Connection, Any], None]
 
 
+class TransportSecurity(NamedTuple):
+    """What the ports of a process do about the network.
+
+    With a ``certificate`` connections are for TLS, which begins with their proof. Without one what passes
+    can be read: beyond loopback nothing listens so, unless ``insecure_plaintext`` says that the network is
+    trusted.
+    """
+
+    certificate: Certificate | None = None
+    insecure_plaintext: bool = False
+
+    def check(self, address: Address, name: str) -> None:
+        """Raises ConfigError where ``name`` may not listen."""
+        if self._is_exposed(address) and not self.insecure_plaintext:
+            raise ConfigError(
+                f"{name} would listen at {address}, beyond loopback, in plain text; "
+                "set tls = auto, or insecure-plaintext = yes on a network you trust"
+            )
+
+    def warn(self, address: Address, name: str) -> None:
+        """Log it where ``name``, which listens now, can be read."""
+        if self._is_exposed(address):
+            log.warning(
+                "%s listens at %s in plain text: anyone on the way can read and alter it", name, address
+            )
+
+    def _is_exposed(self, address: Address) -> bool:
+        return self.certificate is None and not address.is_loopback
+
+
+PLAIN = TransportSecurity()
+"""In plain text, on loopback."""
+
+_PUBLIC = TransportSecurity(insecure_plaintext=True)
+
+
 class _Server(StreamServer):
     """Takes no connections while the process has few descriptors left: they wait in the kernel."""
 
     max_accept = AT_ONCE
+
+    @classmethod
+    def get_listener(cls, address: Any, backlog: Any = None, family: Any = None) -> socket:
+        """As gevent's, but where the port is taken no socket is left until garbage is collected."""
+        sock = socket(family=family)
+        try:
+            sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(backlog)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def full(self) -> bool:
         """Asked before each."""
@@ -64,27 +115,18 @@ class _Server(StreamServer):
 class Listener:
     """Listens at ``address`` (port 0: any free one) and gives each connection a green thread of ``handle``.
 
-    With a ``certificate`` the connections are for TLS, which begins with their proof. Without one, what
-    listens beyond loopback can have its traffic read: that is refused unless ``insecure_plaintext`` says that
-    the network is trusted. Raises ConfigError for that, and PortUnavailable when the port is taken.
+    Raises ConfigError where ``security`` does not let it, and PortUnavailable when the port is taken.
 
     ``handle(sock, address)`` may raise StractoryError or OSError: the connection ends, and a line is logged
     for many that end so.
     """
 
     def __init__(
-        self,
-        address: Address,
-        handle: Handle,
-        *,
-        name: str,
-        certificate: Certificate | None = None,
-        insecure_plaintext: bool = False,
+        self, address: Address, handle: Handle, *, name: str, security: TransportSecurity = PLAIN
     ) -> None:
-        if certificate is None:
-            _check_plaintext(address, name, insecure_plaintext)
+        security.check(address, name)
         self.name = name
-        self._certificate = certificate
+        self._certificate = security.certificate
         self._handle = handle
         self._server = _Server(address, self._serve, backlog=BACKLOG)
         try:
@@ -94,6 +136,7 @@ class Listener:
             unavailable.errno = error.errno
             raise unavailable from None
         self.address = Address(address.host, self._server.server_port or address.port)
+        security.warn(self.address, name)
 
     def __repr__(self) -> str:
         return f"<Listener {self.name} at {self.address}>"
@@ -127,32 +170,20 @@ class Bindable(Protocol):
 class Ports:
     """Where actors' own ports are: on ``host``, in ``numbers`` or anywhere free; else as Listeners are."""
 
-    def __init__(
-        self,
-        host: str,
-        numbers: range | None,
-        insecure_plaintext: bool = False,
-        certificate: Certificate | None = None,
-    ) -> None:
+    def __init__(self, host: str, numbers: range | None, security: TransportSecurity = PLAIN) -> None:
         self.host = host
         self._numbers = numbers
-        self._insecure_plaintext = insecure_plaintext
-        self._certificate = certificate
+        self._security = security
 
     def listen(self, handle: Handle, name: str, *, public: bool = False) -> Listener:
         """A listener on the first free port. Raises PortUnavailable when the range is used up.
 
         A ``public`` one has its actor's own protocol and no TLS; whether it may be is not asked here.
         """
+        security = _PUBLIC if public else self._security
         for number in self._numbers or (0,):
             try:
-                return Listener(
-                    Address(self.host, number),
-                    handle,
-                    name=name,
-                    certificate=None if public else self._certificate,
-                    insecure_plaintext=public or self._insecure_plaintext,
-                )
+                return Listener(Address(self.host, number), handle, name=name, security=security)
             except PortUnavailable as error:
                 if is_lack(error):
                     raise
@@ -163,30 +194,24 @@ class Ports:
 
         ``encrypted``: by its own protocol.
         """
+        security = TransportSecurity(None, public or self._security.insecure_plaintext)
         for number in self._numbers or (0,):
             if not encrypted:
-                _check_plaintext(Address(self.host, number), name, public or self._insecure_plaintext)
+                security.check(Address(self.host, number), name)
             try:
                 server.bind(f"tcp://{self.host}:{number or '*'}")
             except Exception as error:  # ZeroMQ's errors have no root in the standard library
                 if getattr(error, "errno", None) != errno.EADDRINUSE:
                     raise
                 continue
-            return Address(self.host, int(server.endpoint.rpartition(":")[2]))
+            address = Address(self.host, int(server.endpoint.rpartition(":")[2]))
+            if not encrypted:
+                security.warn(address, name)
+            return address
         raise self._used_up(name)
 
     def _used_up(self, name: str) -> PortUnavailable:
         return PortUnavailable(f"no free port on {self.host} for {name} in {_spell_range(self._numbers)}")
-
-
-def _check_plaintext(address: Address, name: str, insecure_plaintext: bool) -> None:
-    if not address.is_loopback:
-        if not insecure_plaintext:
-            raise ConfigError(
-                f"{name} would listen at {address}, beyond loopback, in plain text; "
-                "set tls = auto, or insecure-plaintext = yes on a network you trust"
-            )
-        log.warning("%s listens at %s in plain text: anyone on the way can read and alter it", name, address)
 
 
 def _spell_range(numbers: range | None) -> str:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 
@@ -17,7 +17,7 @@ from stractory.net.calls import Calls
 from stractory.net.handshake import Identity, holders, prove_to_client
 from stractory.net.keys import CLIENT, NODE, OPERATOR, ROLES, KeyRing
 from stractory.net.link import Link
-from stractory.net.listener import Listener
+from stractory.net.listener import PLAIN, Listener, TransportSecurity
 from stractory.net.process import Process
 from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
@@ -35,9 +35,6 @@ from stractory.wire.codec import MESSAGE_LIMIT
 from stractory.wire.dialling import Dial, encode_acceptance
 from stractory.wire.info import ActorInfo, Location
 from stractory.wire.life import Life, Report, check_name
-
-if TYPE_CHECKING:
-    from stractory.net.certificates import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +66,7 @@ class RegistryServer:
         address: Address,
         keys: KeyRing,
         *,
-        insecure_plaintext: bool = False,
-        certificate: Certificate | None = None,
+        security: TransportSecurity = PLAIN,
         admission: Admission = USUAL,
         message_limits: Mapping[str, int] = MESSAGE_LIMITS,
         audit: Audit | None = None,
@@ -81,13 +77,7 @@ class RegistryServer:
         self._audit = audit or Audit()
         self._unproved = Unproved(admission)
         self._links = ProvedLinks("registry", keys, admission.links, RegistryUnavailable)
-        self._listener = Listener(
-            address,
-            self._handle,
-            name="registry",
-            certificate=certificate,
-            insecure_plaintext=insecure_plaintext,
-        )
+        self._listener = Listener(address, self._handle, name="registry", security=security)
         self._expiry = gevent.spawn(registry.members.expire_leases)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 
@@ -18,7 +18,7 @@ from stractory.net.descriptors import is_lack
 from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
 from stractory.net.keys import KeyRing
 from stractory.net.link import Link
-from stractory.net.listener import Listener, Ports
+from stractory.net.listener import PLAIN, Listener, Ports, TransportSecurity
 from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
@@ -35,9 +35,6 @@ from stractory.worker.isolation import Children
 from stractory.worker.membership import Membership
 from stractory.worker.ports import ActorPorts
 from stractory.worker.voucher import Note, Voucher
-
-if TYPE_CHECKING:
-    from stractory.net.certificates import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +71,7 @@ class WorkerServer:
         allow_public: str = "loopback",
         max_actors: int = 0,
         imports_only: bool = False,
-        insecure_plaintext: bool = False,
-        certificate: Certificate | None = None,
+        security: TransportSecurity = PLAIN,
         trust: Trust = ANYBODY,
         admission: Admission = USUAL,
         children: Children | None = None,
@@ -98,19 +94,13 @@ class WorkerServer:
             most=max_actors,
             imports_only=imports_only,
         )
-        ports = Ports(listen.host, port_range, insecure_plaintext, certificate)
+        ports = Ports(listen.host, port_range, security)
         self._tickets = Tickets(keys, lambda: self.membership.registry_time())
         self._ports = ActorPorts(
             ports, keys, self._tickets, allow_public, self._proof_limit, Unproved(admission)
         )
         if voucher is None:
-            self._listener = Listener(
-                listen,
-                self._handle,
-                name="worker",
-                certificate=certificate,
-                insecure_plaintext=insecure_plaintext,
-            )
+            self._listener = Listener(listen, self._handle, name="worker", security=security)
         else:
             self._listener = ports.listen(self._handle, name="worker")
         self._for_registry: Methods = {

@@ -21,7 +21,7 @@ from stractory.net.address import Address
 from stractory.net.certificates import certificate
 from stractory.net.handshake import holders
 from stractory.net.link import Link
-from stractory.net.listener import Listener, Ports
+from stractory.net.listener import Listener, Ports, TransportSecurity
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.trust import ANYBODY, Trust
 from stractory.wire.dialling import Dial
@@ -330,9 +330,8 @@ def test_who_stands_in_the_middle_fails_the_proof(
             refused.append(error)
             raise
 
-    listener = Listener(
-        Address("127.0.0.1", 0), handle, name="test", certificate=a_certificate() if tls else None
-    )
+    security = TransportSecurity(a_certificate() if tls else None)
+    listener = Listener(Address("127.0.0.1", 0), handle, name="test", security=security)
     _, mine = meet(relay(listener.address, tls_there=tls, tls_here=tls_here), dialling(ring))
     assert isinstance(mine, AuthError)
     with gevent.Timeout(LIMIT):
@@ -445,16 +444,29 @@ def test_beyond_loopback_only_in_tls(caplog: pytest.LogCaptureFixture) -> None:
     def serve(sock: Any, peer: Any) -> None:
         raise AssertionError
 
-    told = "tls = auto, or insecure-plaintext = yes"
+    told, encrypted = "tls = auto, or insecure-plaintext = yes", TransportSecurity(a_certificate())
     with pytest.raises(ConfigError, match=told):
         Listener(EVERYWHERE, serve, name="test")
     with pytest.raises(ConfigError, match=told):
         Ports(EVERYWHERE.host, None).listen(serve, "test")
-    Listener(EVERYWHERE, serve, name="test", certificate=a_certificate()).close()
-    Ports(EVERYWHERE.host, None, certificate=a_certificate()).listen(serve, "test").close()
+    Listener(EVERYWHERE, serve, name="test", security=encrypted).close()
+    Ports(EVERYWHERE.host, None, encrypted).listen(serve, "test").close()
     assert Ports(EVERYWHERE.host, None).lend(Bound(), "test", encrypted=True).port == 1
     assert not caplog.records
     Ports(EVERYWHERE.host, None).listen(serve, "public", public=True).close()
     Ports(EVERYWHERE.host, None).lend(Bound(), "lent", public=True)
-    Listener(EVERYWHERE, serve, name="trusting", insecure_plaintext=True).close()
+    Listener(EVERYWHERE, serve, name="trusting", security=TransportSecurity(insecure_plaintext=True)).close()
     assert [record.getMessage().split()[0] for record in caplog.records] == ["public", "lent", "trusting"]
+
+
+def test_it_is_told_of_the_port_that_is_taken_and_of_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def serve(sock: Any, peer: Any) -> None:
+        raise AssertionError
+
+    taken = Listener(Address("127.0.0.1", 0), serve, name="test")
+    numbers = range(taken.address.port, taken.address.port + 100)
+    free = Ports(EVERYWHERE.host, numbers).listen(serve, "public", public=True)
+    free.close()
+    taken.close()
+    (told,) = caplog.records
+    assert f"public listens at {free.address} in plain text" in told.getMessage()
