@@ -121,6 +121,11 @@ class KeyRing:
         there = " and ".join(dict.fromkeys(key.role for key in self.keys))
         raise AuthError(f"the key in {self.path} is for the role {there}; needed: {' or '.join(roles)}")
 
+    def check_not_revoked(self, name: str) -> None:
+        """Raises AuthError for a name that is. It may be told that one: it does not name the file."""
+        if name in self.revoked:
+            raise AuthError(f"the name {name} is revoked")
+
     def find(self, key_id: str, role: str, name: str) -> Key | None:
         """The key that a peer of this role and name must know; None for an unknown or revoked one."""
         if name in self.revoked:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 
-from stractory.errors import AuthError, StractoryError
+from stractory.errors import StractoryError
 from stractory.net.address import spell
 from stractory.net.handshake import Identity
 from stractory.net.keys import CLIENT, KeyRing
@@ -43,8 +43,7 @@ class ProvedLinks:
 
     def make(self, sock: Connection, peer: Any, identity: Identity, serve: Serve) -> Link:
         """The link over ``sock``, to be run. Raises AuthError where the name was revoked since the proof."""
-        if identity.name in self._keys.revoked:
-            raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")
+        self._keys.check_not_revoked(identity.name)
         admitted = not self._is_full(identity)
         who = f"{identity.role} {identity.name} at {spell(peer)}"
         link = Link(sock, dialled=False, peer=who, serve=serve if admitted else self._refuse)

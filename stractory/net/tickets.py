@@ -105,8 +105,7 @@ class Tickets:
             raise StaleTicket("a ticket was made with a key that is none of this worker's")
         if not hmac.compare_digest(proof, digest(key.secret, b"ticket", body)):
             raise AuthError("a ticket was not made for this worker")
-        if ticket.who in self._keys.revoked:
-            raise AuthError(f"the name {ticket.who} is revoked")
+        self._keys.check_not_revoked(ticket.who)
         if ticket.expires < self._now():
             raise StaleTicket(f"the ticket to {ticket.actor!r} has expired")
         return ticket, key

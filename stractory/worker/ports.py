@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from stractory.actors.kinds import Closable, HasPort, Locked
-from stractory.errors import ActorNotPublic, AuthError, PortUnavailable, StaleLocation, StaleTicket
+from stractory.errors import ActorNotPublic, PortUnavailable, StaleLocation, StaleTicket
 from stractory.net.address import Address
 from stractory.net.admission import USUAL, Unproved
 from stractory.net.descriptors import descriptors, is_lack
@@ -74,8 +74,7 @@ class ActorPorts:
         port = self._open(actor)
         if not isinstance(port, Locked):
             return port.address.port, None
-        if identity.name in self._keys.revoked:  # and its link is about to end
-            raise AuthError(f"the name {identity.name} is revoked")
+        self._keys.check_not_revoked(identity.name)  # else its link is about to end
         port.admit(identity.name, identity.session)
         return port.address.port, port.key
 
@@ -143,8 +142,7 @@ class ActorPorts:
 
         with self._unproved.held(stream, peer):
             identity = prove_to_client(stream, "actor", admit, self._limit)
-        if identity.name in self._keys.revoked:
-            raise AuthError(f"a peer proved the name {identity.name}, which was just revoked")
+        self._keys.check_not_revoked(identity.name)
         self._proved[stream] = identity
 
 
