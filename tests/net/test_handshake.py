@@ -50,6 +50,11 @@ def test_both_prove(ring: keys.KeyRing) -> None:
     assert identity.key.secret == key.secret
     assert len(proved.session) == 32 and repr(proved.session) not in repr(identity)
     assert isinstance(proved.connection, socket.socket)
+    again, _ = meet(
+        lambda sock: handshake.prove_to_client(sock, "registry", handshake.holders(ring, keys.ROLES)),
+        lambda sock: handshake.prove_to_server(sock, "registry", key),
+    )
+    assert again.session != identity.session
 
 
 def test_a_wrong_key_is_refused(ring: keys.KeyRing, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -12,7 +13,9 @@ from stractory.net import keys
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.dial import dial
+from stractory.net.handshake import Identity, prove_to_client
 from stractory.net.link import Link
+from stractory.registry import server as door
 from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
 from stractory.registry.service import Registry
@@ -37,6 +40,20 @@ def link(server: RegistryServer, ring: keys.KeyRing) -> Iterator[Link]:
     link = dial(server.address, "registry", ring.credential(keys.CLIENT))
     yield link
     link.close()
+
+
+def test_who_is_revoked_during_the_proof_gets_no_link(
+    server: RegistryServer, ring: keys.KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prove_and_revoke(*args: Any) -> Identity:
+        proved = prove_to_client(*args)
+        ring.revoked = frozenset({proved.name})
+        return proved
+
+    monkeypatch.setattr(door, "prove_to_client", prove_and_revoke)
+    link = dial(server.address, "registry", ring.credential(keys.CLIENT))
+    green_until(lambda: link.ended)
+    assert not list(server._links)
 
 
 def ask(link: Link) -> Calls:

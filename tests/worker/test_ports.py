@@ -14,13 +14,14 @@ from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import AuthError, StaleLocation, StaleTicket
 from stractory.net import keys, sockets
 from stractory.net.admission import Admission, Unproved
-from stractory.net.handshake import Identity, prove_to_server
+from stractory.net.handshake import Identity, prove_to_client, prove_to_server
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
 from stractory.net.sockets import SocketStream
 from stractory.net.tickets import Tickets
 from stractory.wire.life import Terms
 from stractory.wire.shipping import Definition
+from stractory.worker import ports as own_ports
 from stractory.worker.actor import Actor
 from stractory.worker.loading import Loaded
 from stractory.worker.ports import ActorPorts
@@ -60,6 +61,21 @@ def test_a_ticket_opens_the_port_of_its_actor(ports, ring):
     with reached(ports, actor) as stream, gevent.Timeout(LIMIT):
         prove_to_server(stream, "actor", location(ring, actor))
         green_until(lambda: served == [stream.getsockname()])
+
+
+def test_who_is_revoked_during_the_proof_is_not_served(ports, ring, monkeypatch):
+    def prove_and_revoke(*args):
+        proved = prove_to_client(*args)
+        ring.revoked = frozenset({proved.name})
+        return proved
+
+    monkeypatch.setattr(own_ports, "prove_to_client", prove_and_revoke)
+    served = []
+    actor = make(lambda stream, address: served.append(address))
+    with reached(ports, actor) as stream, gevent.Timeout(LIMIT):
+        prove_to_server(stream, "actor", location(ring, actor))
+        assert stream.recv(1) == b""
+    assert not served
 
 
 @pytest.mark.parametrize(("name", "epoch"), [("other", 1), ("room", 7)])
