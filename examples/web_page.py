@@ -7,6 +7,8 @@ import stractory
 
 
 def web_page(options):
+    from html import escape
+
     from gevent.pywsgi import WSGIServer
 
     visits = 0
@@ -15,7 +17,8 @@ def web_page(options):
         nonlocal visits
         visits += 1
         start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
-        return [f"<h1>{options['title']}</h1><p>Visit {visits} to {environ['PATH_INFO']}</p>\n".encode()]
+        title, path = escape(options["title"]), escape(environ["PATH_INFO"])
+        return [f"<h1>{title}</h1><p>Visit {visits} to {path}</p>\n".encode()]
 
     server = WSGIServer(("127.0.0.1", 0), application, log=None)  # never started: only its handler is used
     server.update_environ()

@@ -51,6 +51,8 @@ def test_web_page(cluster: Cluster) -> None:
         with urlopen(f"{address}/some/page") as answer:  # noqa: S310  # the example's own address
             page = answer.read().decode()
         assert "Hello from an actor" in page and f"Visit {visit} to /some/page" in page
+    with urlopen(f"{address}/%3Cscript%3E") as answer:  # noqa: S310
+        assert b"to /&lt;script&gt;<" in answer.read()
 
 
 def test_transformer(cluster: Cluster) -> None:
