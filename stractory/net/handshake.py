@@ -10,7 +10,8 @@ so many bytes of msgpack::
 
 A registry is claimed to by a key (k: key id, r: role, i: name), and K is that key. A worker, and an actor's
 own port, is by a ticket (t), and K is the secret that goes with it: see :mod:`stractory.net.tickets`. Both
-sides prove K, neither shows it. "stale" is a genuine ticket whose time is over, or to what is not there.
+sides prove K, neither shows it. "stale" is a ticket whose time is over, or to what is not there, or made with
+a key that this worker does not have (any more): whoever looks up again gets another.
 
 A server that wants TLS first sends ``STRT`` and a length of 0; all else follows within TLS.
 
