@@ -65,7 +65,7 @@ class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
             for word, method in open_.items()
         }
         self._sessions: set[BlockingCarrier] = set()
-        own[SESSION] = _Session(_Admission(owner, epoch, serving, self._sessions))
+        own[SESSION] = _Session(_Entrance(owner, epoch, serving, self._sessions))
         self._events = _ValidEvents(zmq.ROUTER, context())
         self._events.setsockopt(zmq.LINGER, LINGER)
         self._events.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)  # without a word it makes room for anything
@@ -240,7 +240,7 @@ class _Method(DecoratorBase):  # type: ignore[misc]
         return [[parameter.name for parameter in parameters], None, None, defaults or None]
 
 
-class _Admission:
+class _Entrance:
     """What a client of ours calls first. Raises StaleLocation for another life of the name."""
 
     def __init__(self, owner: Owner, epoch: int, serving: Serving, sessions: set[BlockingCarrier]) -> None:
@@ -257,13 +257,13 @@ class _Admission:
 
 
 class _SessionPattern:
-    def process_call(self, context: Any, channel: Any, request: Any, admission: Any) -> None:
-        serving = admission(*request.args)
+    def process_call(self, context: Any, channel: Any, request: Any, entrance: Any) -> None:
+        serving = entrance(*request.args)
         over = Event()
-        carrier = carrier_over(channel, f"a client of {admission._functor.owner.name!r}", over.set)
+        carrier = carrier_over(channel, f"a client of {entrance._functor.owner.name!r}", over.set)
         channel.emit("OK", (None,))
         Calls(carrier, serving)
-        sessions = admission._functor.sessions
+        sessions = entrance._functor.sessions
         sessions.add(carrier)
         try:
             over.wait()

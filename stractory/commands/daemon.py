@@ -23,7 +23,7 @@ from stractory.commands.variables import misspelled
 from stractory.errors import AuthError, StractoryError
 from stractory.net import keys
 from stractory.net.address import Address
-from stractory.net.admission import USUAL, Admission
+from stractory.net.admission import USUAL, ConnectionLimits
 from stractory.net.descriptors import descriptors
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def add_common_settings(parser: Parser, links: int) -> None:
     )
 
 
-def admission(settings: Settings) -> Admission:
-    """Who is let in."""
-    return Admission(settings.unproved_limit, settings.unproved_limit_per_source, settings.links_limit)
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """How many may connect."""
+    return ConnectionLimits(settings.unproved_limit, settings.unproved_limit_per_source, settings.links_limit)
 
 
 def tls(text: str) -> str:

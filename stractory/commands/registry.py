@@ -11,7 +11,7 @@ from stractory.commands.config import Parser, Settings, address, choice, path, s
 from stractory.commands.daemon import (
     Hangups,
     add_common_settings,
-    admission,
+    connection_limits,
     end_on_signals,
     load_keys,
     plain_words,
@@ -121,7 +121,7 @@ def _serve(settings: Settings) -> None:
         settings.listen,
         ring,
         security=security,
-        admission=admission(settings),
+        limits=connection_limits(settings),
         message_limits={
             **MESSAGE_LIMITS,
             CLIENT: settings.client_message_limit,

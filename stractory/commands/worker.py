@@ -27,7 +27,7 @@ from stractory.commands.daemon import (
     COMMON,
     Hangups,
     add_common_settings,
-    admission,
+    connection_limits,
     end_on_signals,
     load_keys,
     plain_words,
@@ -201,7 +201,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         imports_only=settings.code == "import",
         security=security,
         trust=trust,
-        admission=admission(settings),
+        limits=connection_limits(settings),
         children=children,
         voucher=voucher,
     )

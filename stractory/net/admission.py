@@ -16,7 +16,7 @@ from stractory.errors import LinkClosed
 from stractory.net.descriptors import limit
 
 
-class Admission(NamedTuple):
+class ConnectionLimits(NamedTuple):
     """The limits of one process; 0 is any number.
 
     ``unproved``: connections of one listener whose proof is not through. ``unproved_of_one``: those of them
@@ -28,7 +28,7 @@ class Admission(NamedTuple):
     links: int = 0
 
 
-USUAL = Admission()
+USUAL = ConnectionLimits()
 
 
 class Closable(Protocol):
@@ -43,9 +43,9 @@ class Unproved:
     They have no more than a quarter of the descriptors of this process.
     """
 
-    def __init__(self, admission: Admission) -> None:
-        self._most = min(admission.unproved or sys.maxsize, limit() // 4)
-        self._most_of_one = admission.unproved_of_one or sys.maxsize
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._most = min(limits.unproved or sys.maxsize, limit() // 4)
+        self._most_of_one = limits.unproved_of_one or sys.maxsize
         self._sources: dict[Closable, bytes | None] = {}  # the oldest is the first
 
     def __len__(self) -> int:

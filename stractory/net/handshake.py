@@ -88,7 +88,7 @@ Admit = Callable[[Hello], Claim]
 
 
 class Credential(Protocol):
-    """What a client proves: a key or an admission. Its str tells which it is, without the secret."""
+    """What a client proves: a key or a ticket. Its str tells which it is, without the secret."""
 
     @property
     def claim(self) -> Hello: ...

@@ -12,7 +12,7 @@ import gevent
 
 from stractory.errors import AuthError, ForbiddenRole, ProtocolError, RegistryUnavailable, UnknownMethod
 from stractory.net.address import Address
-from stractory.net.admission import USUAL, Admission, Unproved
+from stractory.net.admission import USUAL, ConnectionLimits, Unproved
 from stractory.net.calls import Calls
 from stractory.net.handshake import Identity, holders, prove_to_client
 from stractory.net.keys import CLIENT, NODE, OPERATOR, ROLES, KeyRing
@@ -67,7 +67,7 @@ class RegistryServer:
         keys: KeyRing,
         *,
         security: TransportSecurity = PLAIN,
-        admission: Admission = USUAL,
+        limits: ConnectionLimits = USUAL,
         message_limits: Mapping[str, int] = MESSAGE_LIMITS,
         audit: Audit | None = None,
     ) -> None:
@@ -75,8 +75,8 @@ class RegistryServer:
         self._keys = keys
         self._message_limits = message_limits
         self._audit = audit or Audit()
-        self._unproved = Unproved(admission)
-        self._links = ProvedLinks("registry", keys, admission.links, RegistryUnavailable)
+        self._unproved = Unproved(limits)
+        self._links = ProvedLinks("registry", keys, limits.links, RegistryUnavailable)
         self._listener = Listener(address, self._handle, name="registry", security=security)
         self._expiry = gevent.spawn(registry.members.expire_leases)
 

@@ -12,7 +12,7 @@ import gevent
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
 from stractory.errors import AuthError, LinkClosed, StractoryError, UnknownMethod, WorkerFull
 from stractory.net.address import Address
-from stractory.net.admission import USUAL, Admission, Unproved
+from stractory.net.admission import USUAL, ConnectionLimits, Unproved
 from stractory.net.calls import Calls
 from stractory.net.descriptors import is_lack
 from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
@@ -73,14 +73,14 @@ class WorkerServer:
         imports_only: bool = False,
         security: TransportSecurity = PLAIN,
         trust: Trust = ANYBODY,
-        admission: Admission = USUAL,
+        limits: ConnectionLimits = USUAL,
         children: Children | None = None,
         voucher: Voucher | None = None,
     ) -> None:
         self._keys = keys
         self._eager_ports = eager_ports
-        self._unproved = Unproved(admission)
-        self._links = ProvedLinks("worker", keys, admission.links, WorkerFull)
+        self._unproved = Unproved(limits)
+        self._links = ProvedLinks("worker", keys, limits.links, WorkerFull)
         self._children = children or Children()
         self._voucher = voucher
         self._proof_limit = TIME_LIMIT if voucher is None else SILENCE
@@ -97,7 +97,7 @@ class WorkerServer:
         ports = Ports(listen.host, port_range, security)
         self._tickets = Tickets(keys, lambda: self.membership.registry_time())
         self._ports = ActorPorts(
-            ports, keys, self._tickets, allow_public, self._proof_limit, Unproved(admission)
+            ports, keys, self._tickets, allow_public, self._proof_limit, Unproved(limits)
         )
         if voucher is None:
             self._listener = Listener(listen, self._handle, name="worker", security=security)

@@ -14,11 +14,11 @@ from gevent.event import Event
 
 from stractory.errors import AuthError, LinkClosed
 from stractory.net.address import Address
-from stractory.net.admission import Admission, Unproved, source_of
+from stractory.net.admission import ConnectionLimits, Unproved, source_of
 from stractory.net.listener import Listener
 from tests.support.green import green_until
 
-LIMITS = Admission(unproved=6, unproved_of_one=3)
+LIMITS = ConnectionLimits(unproved=6, unproved_of_one=3)
 
 
 class Sock:
@@ -32,8 +32,8 @@ class Sock:
 class Door:
     """Connections that are held until the test lets them go; ``ended``: why one was let go before."""
 
-    def __init__(self, admission: Admission = LIMITS) -> None:
-        self.unproved = Unproved(admission)
+    def __init__(self, limits: ConnectionLimits = LIMITS) -> None:
+        self.unproved = Unproved(limits)
         self.ended: dict[str, Exception] = {}
         self._proofs: dict[str, Event] = {}
 
@@ -93,13 +93,13 @@ def test_a_failed_proof_is_told_as_such() -> None:
 
 
 def test_zero_is_any_number() -> None:
-    door = Door(Admission(unproved=0, unproved_of_one=0))
+    door = Door(ConnectionLimits(unproved=0, unproved_of_one=0))
     assert not any(door.come(str(number), "10.0.0.1").closed for number in range(60))
 
 
 def test_they_have_a_quarter_of_the_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (8, 8))
-    door = Door(Admission())
+    door = Door(ConnectionLimits())
     assert [door.come(str(number), "127.0.0.1").closed for number in range(3)] == [False] * 3
     assert len(door.unproved) == 2
 
@@ -126,7 +126,7 @@ def test_what_is_this_machine() -> None:
 @pytest.fixture
 def greeting() -> Iterator[Callable[[], Any]]:
     """Connects to a listener that greets and then waits for a word; returns the socket, greeted."""
-    unproved = Unproved(Admission(unproved=2))
+    unproved = Unproved(ConnectionLimits(unproved=2))
 
     def handle(sock: Any, peer: Any) -> None:
         with unproved.held(sock, peer):

@@ -13,7 +13,7 @@ from stractory.actors.curve import client_keys
 from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import AuthError, StaleLocation, StaleTicket
 from stractory.net import keys, sockets
-from stractory.net.admission import Admission, Unproved
+from stractory.net.admission import ConnectionLimits, Unproved
 from stractory.net.handshake import Identity, prove_to_client, prove_to_server
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
@@ -95,7 +95,11 @@ def test_an_actor_that_has_ended_meanwhile_is_stale(ports, ring):
 
 def test_those_at_all_own_ports_are_counted_together(ring):
     ports = ActorPorts(
-        Ports("127.0.0.1", None), ring, Tickets(ring), "loopback", unproved=Unproved(Admission(unproved=1))
+        Ports("127.0.0.1", None),
+        ring,
+        Tickets(ring),
+        "loopback",
+        unproved=Unproved(ConnectionLimits(unproved=1)),
     )
     one, other = make(Room()), make(Room())
     with SocketStream.over(sockets.connect(ports.open(one))) as first, gevent.Timeout(LIMIT):
