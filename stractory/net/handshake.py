@@ -173,9 +173,9 @@ def prove_to_server(
         match greeting:
             case {"v": int() as version} if version != VERSION:
                 raise VersionMismatch(f"handshake version {version} instead of {VERSION}")
-            case {"p": str() as other} if other != purpose:
-                raise AuthError(f"it is the port of a stractory {other[:20]!r}, not of a {purpose}")
-            case {"v": int(), "p": str(), "n": bytes() as nonce} if len(nonce) == 32:
+            case {"p": "registry" | "worker" | "actor" as other} if other != purpose:
+                raise AuthError(f"it is the port of a stractory {other}, not of a {purpose}")
+            case {"v": int(), "p": told, "n": bytes() as nonce} if told == purpose and len(nonce) == 32:
                 pass
             case _:
                 raise ProtocolError("malformed handshake")

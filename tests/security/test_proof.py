@@ -96,7 +96,7 @@ def test_who_reflects_a_proof_has_given_none(door: Door) -> None:
 
 def test_a_client_does_not_prove_to_another_kind_of_port(guarded: Guarded) -> None:
     """It sees that this is not what it looks for before it has said anything."""
-    with pytest.raises(stractory.AuthError, match="port of a stractory 'registry', not of a worker"):
+    with pytest.raises(stractory.AuthError, match="port of a stractory registry, not of a worker"):
         dial(address(guarded.address), "worker", guarded.key(keys.CLIENT, "bob"))
 
 
