@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import translate
 from re import compile as compile_pattern
+from typing import Any
+
+from stractory.errors import InvalidName
+
+PATTERN_LIMIT = 1024
+"""Most characters of a pattern: the time to translate one grows with the square of them."""
 
 
-def matcher(pattern: str) -> Callable[[str], object]:
-    """Tells whether a name matches the shell-style ``pattern`` (``*``, ``?``, ``[...]``; case counts)."""
+def matcher(pattern: Any) -> Callable[[str], object]:
+    """Tells whether a name matches the shell-style ``pattern`` (``*``, ``?``, ``[...]``; case counts).
+
+    Raises InvalidName for what is no str, or longer than PATTERN_LIMIT.
+    """
+    if not isinstance(pattern, str) or len(pattern) > PATTERN_LIMIT:
+        raise InvalidName(f"a pattern of names is a str of at most {PATTERN_LIMIT} characters")
     return compile_pattern(translate(pattern)).match
