@@ -18,12 +18,14 @@ So nothing that a user sends plainly can be taken for one of them, and none of t
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgpack
-from msgpack import ExtType
+from msgpack import ExtType, Timestamp
 
 from stractory.errors import ProtocolError
 from stractory.wire.cycles import Container, from_table, is_cyclic, to_table
@@ -39,10 +41,14 @@ MESSAGE_LIMIT = 64 * 1024 * 1024
 SMALL = 4096
 """Bytes up to which what arrives is first taken for one value: mostly it is, and that takes half the time."""
 
+COLLISIONS = 64
+"""Most keys of one hash in a map. Hashes of tuples are no secret, and each such key is compared to all before."""
+
 T = TypeVar("T")
 _NONE: list[Any] = []
 _ITEM_LIMIT = MESSAGE_LIMIT // 8  # msgpack makes room for an array's items by its header, 8 bytes each
 
+_LONG = b"\xc7"  # what a timestamp with all of 64 bits begins with: they, too, could be made to have one hash
 _HEADS = bytes([*range(0xC7, 0xCA), *range(0xD4, 0xD9)])  # an extension begins with one of these
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False)
 _packers = [msgpack.Packer()]
@@ -61,16 +67,26 @@ def unpack(data: bytes) -> Any:
     """The one msgpack value in ``data``. Raises ProtocolError when it is not exactly one."""
     try:
         try:
-            return _unpack(data)
+            if len(data) <= SMALL or data.count(_LONG) <= COLLISIONS:
+                return _unpack(data)
         except TypeError:  # an array as a key
-            return _unpack(data, object_pairs_hook=_to_map)
+            pass
+        return _unpack(data, object_pairs_hook=_to_map)
     except Exception as error:  # msgpack has no common root: ValueError, UnpackException, StackError ...
         raise ProtocolError(f"malformed msgpack: {type(error).__name__}") from None
 
 
 def _to_map(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A map whose keys may be arrays: those are tuples again. msgpack's own maps are faster."""
-    return {_to_key(key): value for key, value in pairs}
+    """A map whose keys may be arrays: those are tuples again. msgpack's own maps are faster.
+
+    Raises ValueError where too many have the same hash.
+    """
+    keyed = [(_to_key(key), value) for key, value in pairs]
+    if len(keyed) > COLLISIONS:
+        hashes = Counter([hash(key) for key, _ in keyed if type(key) in (tuple, Timestamp)])
+        if hashes and max(hashes.values()) > COLLISIONS:
+            raise ValueError("too many keys of a map have the same hash")
+    return dict(keyed)
 
 
 def _to_key(key: Any) -> Any:
@@ -181,7 +197,7 @@ class ValueReader(Generic[T]):
     At rest it holds nothing: a msgpack Unpacker (tens of KiB) exists only while a value is half read.
     """
 
-    __slots__ = ("_decode", "_fed", "_functions", "_half", "_limit", "_small", "_unpacker", "_whole")
+    __slots__ = ("_decode", "_fed", "_functions", "_half", "_limit", "_long", "_small", "_unpacker", "_whole")
 
     def __init__(
         self, decode: Callable[[Any], T], functions: Functions | None = None, limit: int = MESSAGE_LIMIT
@@ -210,7 +226,7 @@ class ValueReader(Generic[T]):
         try:
             try:
                 self._read(data, values)
-            except TypeError:  # an array as a key
+            except TypeError:  # an array as a key, or what may be too many timestamps
                 rest = b"".join([*self._half, data])[-(self._fed - self._whole) :]
                 self._begin(_to_map)
                 self._read(rest, values)
@@ -236,6 +252,7 @@ class ValueReader(Generic[T]):
             max_ext_len=limit,
         )
         self._fed = self._whole = 0
+        self._long: float = 0 if to_map is None else -math.inf  # marks of such timestamps since then
         self._half = []
 
     def _read(self, data: bytes, values: list[T]) -> None:
@@ -243,6 +260,9 @@ class ValueReader(Generic[T]):
         unpacker, limit = self._unpacker, self._limit
         unpacker.feed(data)
         self._fed += len(data)
+        self._long += data.count(_LONG)
+        if self._long > COLLISIONS:
+            raise TypeError("there may be timestamps as keys")
         for value in unpacker:
             values.append(self._decode(value if type(value) is not ExtType else self._open(value)))
             # Asked here and not after the loop, where tell() counts what it took of a half read one too.
