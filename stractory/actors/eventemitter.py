@@ -10,7 +10,7 @@ from stractory.actors.emitter import HOLD, Emitter
 from stractory.actors.hooks import call_hook
 from stractory.actors.kinds import Owner
 from stractory.net.carrier import Carrier, over_socket
-from stractory.net.serving import Share, plainly
+from stractory.net.serving import Share, log_some_failures, plainly
 from stractory.net.sockets import OwnStream
 from stractory.net.threads import threads
 from stractory.wire.occasions import Format, JsonLines, Msgpack
@@ -35,7 +35,8 @@ class EventemitterServer:
 
     def _begin(self, carrier: Carrier, format: Format) -> None:
         try:
-            emitter = Emitter(carrier, format, self._owner.run, through=self._through)
+            through, failed = self._through, log_some_failures
+            emitter = Emitter(carrier, format, self._owner.run, through=through, failed=failed)
             (self._through or plainly)(self._handler, emitter)
         except BaseException:
             carrier.abort(ENDED if self._owner.ended else 0)

@@ -18,7 +18,7 @@ from stractory.net.answers import DEFAULT_TIMEOUT, Future, Items
 from stractory.net.calls import Calls
 from stractory.net.carrier import Carrier
 from stractory.net.listener import Ports
-from stractory.net.serving import Serving, Share, plainly
+from stractory.net.serving import Serving, Share, log_some_failures, plainly
 from stractory.net.turns import Turns
 
 
@@ -40,6 +40,7 @@ class RpcServer:
             functions=True,
             turns=turns,
             within=owner.run,
+            failed=log_some_failures,
             ended=lambda: owner.ended,
             through=through,
             hold=hold,

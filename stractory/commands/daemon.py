@@ -101,16 +101,35 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
+RECORD_LIMIT = 16 * 1024
+"""Most characters of what is logged at a time."""
+
+
 class _Lines(logging.Formatter):
-    """Spells each second once."""
+    """Spells each second once. What others have put in acts on no terminal and passes for no line of ours."""
 
     _second = 0
     _spelled = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if text.isprintable() and len(text) <= RECORD_LIMIT:
+            return text
+        if len(text) > RECORD_LIMIT:
+            half = RECORD_LIMIT // 2
+            text = f"{text[:half]} ... {len(text) - 2 * half} characters ... {text[-half:]}"
+        return "\n    ".join(map(_printable, text.split("\n")))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         if self._second != int(record.created):
             self._second, self._spelled = int(record.created), super().formatTime(record, datefmt)
         return self._spelled
+
+
+def _printable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in line])
 
 
 def warn_of_variables() -> None:

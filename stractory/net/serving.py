@@ -19,6 +19,7 @@ from stractory.net.allowance import Allowance
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
 from stractory.net.runner import Runner, Within, anywhere
+from stractory.net.seldom import Seldom
 from stractory.wire.failures import to_wire
 from stractory.wire.frames import new
 from stractory.wire.messages import ITEMS_AHEAD, Call, Ended, Failure, Item, Message, Opened, Result
@@ -52,6 +53,9 @@ def plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 NO_METHODS: Methods = MappingProxyType({})
 
 
+SHOWN = 80
+"""Most characters that are told of a name."""
+
 _PLAIN = frozenset({NoneType, bool, int, float, str, bytes, list, tuple, dict})
 """What most results are; none of them gives items."""
 
@@ -64,6 +68,19 @@ def gives_items(value: Any) -> bool:
 def log_failure(what: str, error: BaseException) -> None:
     """What becomes of an error that has no caller to go to, unless somebody else takes it."""
     log.error("%s failed: %s", what, error, exc_info=None if isinstance(error, StractoryError) else error)
+
+
+def _log_some(failed: tuple[str, BaseException], more: int) -> None:
+    what, error = failed
+    log_failure(f"{what} (the last of {more} more such)" if more else what, error)
+
+
+_failures = Seldom(_log_some, most=10)
+
+
+def log_some_failures(what: str, error: BaseException) -> None:
+    """As log_failure(), 10 of a kind in ten seconds: whoever calls can cause any number of them."""
+    _failures.hear(f"{what.partition(': ')[0]}: {type(error).__name__}", (what, error))
 
 
 class Serving:
@@ -107,7 +124,8 @@ class Serving:
         if name in self.methods and not name.startswith("_"):
             return self.methods[name]
         known = ", ".join(sorted(name for name in self.methods if not name.startswith("_"))) or "none"
-        raise UnknownMethod(f"{label} has no method {name!r}; it has: {known}")
+        shown = repr(name) if len(name) <= SHOWN else f"{name[:SHOWN]!r}..."
+        raise UnknownMethod(f"{label} has no method {shown}; it has: {known}")
 
     def guard(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """``method`` as another protocol may call it: in its turn."""
@@ -270,4 +288,4 @@ class _Source:
 
 
 def _spell(call: Call) -> str:
-    return f"{call.target}()" if isinstance(call.target, str) else f"function {call.target}"
+    return f"{call.target[:SHOWN]}()" if isinstance(call.target, str) else f"function {call.target}"

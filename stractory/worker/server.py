@@ -22,7 +22,7 @@ from stractory.net.listener import PLAIN, Listener, Ports, TransportSecurity
 from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
-from stractory.net.serving import Serving
+from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
 from stractory.net.tickets import Tickets
 from stractory.net.trust import ANYBODY, Trust
@@ -169,7 +169,7 @@ class WorkerServer:
         if dial.service == "worker":
             link.accept_stream(stream)
             methods: Methods = {"describe": self._describe, "endpoint": partial(self._endpoint, identity)}
-            Calls(stream, Serving(methods))
+            Calls(stream, Serving(methods, failed=log_some_failures))
             return
         try:
             if dial.service != "actor":
