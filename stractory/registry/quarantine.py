@@ -25,6 +25,9 @@ LENGTH = 600.0
 MARK = 6
 """Bytes of a digest."""
 
+KEPT = 1024
+"""Most definitions whose deaths are counted at a time."""
+
 
 class Quarantine:
     """``until``: what holds already, seconds since 1970; what ``keep(mark, until)`` is given holds later."""
@@ -38,6 +41,8 @@ class Quarantine:
         """An actor of this definition has ended its worker. Whether that was once too often."""
         for old in [old for old, deaths in self._deaths.items() if wall - deaths[-1] > WITHIN]:
             del self._deaths[old]  # they do not count any more, and are not to gather
+        if len(self._deaths) >= KEPT and mark not in self._deaths:
+            del self._deaths[next(iter(self._deaths))]
         deaths = self._deaths[mark]
         deaths.append(wall)
         if len(deaths) < DEATHS or wall - deaths[0] > WITHIN:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stractory.errors import ActorQuarantined
-from stractory.registry.quarantine import LENGTH, MARK, WITHIN, Quarantine
+from stractory.registry.quarantine import KEPT, LENGTH, MARK, WITHIN, Quarantine
 from stractory.wire.life import PLAIN, Terms
 from stractory.wire.shipping import Code, Definition
 
@@ -79,3 +79,11 @@ def test_deaths_that_do_not_count_any_more_are_forgotten() -> None:
     for number in range(100):
         quarantine.blame(b"mark%2d" % number, number * WITHIN)
     assert len(quarantine._deaths) <= 2
+
+
+def test_of_any_number_of_definitions_some_are_counted() -> None:
+    quarantine = Quarantine({}, Kept().keep)
+    for number in range(10 * KEPT):
+        quarantine.blame(number.to_bytes(MARK, "big"), 0.0)
+    assert len(quarantine._deaths) == KEPT
+    assert blamed(quarantine, 1.0, 1.0, 1.0) == [False, False, True]
