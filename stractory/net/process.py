@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from stractory.errors import ProtocolError
 from stractory.net.descriptors import descriptors
 
+MACHINE_LIMIT = 256
+"""Most characters of what tells a machine."""
+
 
 class Process(NamedTuple):
     """A process for good: its pid alone would be used again.
@@ -26,7 +29,7 @@ class Process(NamedTuple):
     def from_wire(cls, fields: Any) -> Process:
         """Raises ProtocolError."""
         match fields:
-            case [str(), int() as pid, int()] if pid >= 0:
+            case [str() as machine, int() as pid, int()] if pid >= 0 and len(machine) <= MACHINE_LIMIT:
                 return cls(*fields)
         raise ProtocolError("malformed process of a worker")
 

@@ -10,8 +10,16 @@ from typing import Any
 
 import gevent
 
-from stractory.errors import AuthError, ForbiddenRole, ProtocolError, RegistryUnavailable, UnknownMethod
+from stractory.errors import (
+    AuthError,
+    ConfigError,
+    ForbiddenRole,
+    ProtocolError,
+    RegistryUnavailable,
+    UnknownMethod,
+)
 from stractory.net.address import Address
+from stractory.net.address import address as parse
 from stractory.net.admission import USUAL, ConnectionLimits, Unproved
 from stractory.net.calls import Calls
 from stractory.net.handshake import Identity, holders, prove_to_client
@@ -22,7 +30,7 @@ from stractory.net.process import Process
 from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
-from stractory.net.serving import Serving
+from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
 from stractory.net.tickets import Issuer
 from stractory.registry.audit import Audit
@@ -45,6 +53,9 @@ TEXT_LIMIT = 512
 
 ID_LIMIT = 64
 """Most bytes of a worker's id."""
+
+IN_A_ROW = 500
+"""Tickets that are made before others have their turn."""
 
 CENTURY = 3_155_760_000.0
 """Seconds."""
@@ -121,7 +132,7 @@ class RegistryServer:
             name: methods[name] if identity.role in roles else partial(refuse, name)
             for name, roles in PERMITTED.items()
         }
-        Calls(stream, Serving(permitted), takes=limit)
+        Calls(stream, Serving(permitted, failed=log_some_failures), takes=limit)
 
     def _refuse(self, identity: Identity, link: Link, name: str, *args: Any, **kwargs: Any) -> None:
         needed, proved = " or ".join(PERMITTED[name]), identity.role
@@ -137,7 +148,12 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
     issuer = Issuer(identity.role, identity.name)
 
     def lookup(names: list[str], waits: bool = True) -> list[Location | None]:
-        return [_location(actor, issuer) if actor else None for actor in registry.lookup(names, waits)]
+        locations: list[Location | None] = []
+        for actor in registry.lookup(names, waits):
+            locations.append(_location(actor, issuer) if actor else None)
+            if len(locations) % IN_A_ROW == 0:
+                gevent.sleep(0)
+        return locations
 
     def wait(name: str, timeout: float | None) -> ActorInfo:
         return registry.wait(name, timeout, cancelled=lambda: link.ended is not None)
@@ -217,9 +233,10 @@ def check_worker(id: Any, address: Any, runtime: Any, parent: Any, lives: Iterab
     An epoch that no clock reaches in a century would leave none for those after it. Raises ProtocolError.
     """
     texts = isinstance(address, str) and isinstance(runtime, str) and _is_short(address + runtime)
+    places = texts and _is_address(address)
     ids = isinstance(id, bytes) and isinstance(parent, bytes) and 0 < len(id) <= ID_LIMIT >= len(parent)
     last = (time.time() + CENTURY) * 1_000_000
-    if not (texts and ids and all(0 < life.epoch < last for life in lives)):
+    if not (places and ids and all(0 < life.epoch < last for life in lives)):
         raise ProtocolError("malformed description of a worker")
     for life in lives:
         check_name(life.name)
@@ -228,6 +245,13 @@ def check_worker(id: Any, address: Any, runtime: Any, parent: Any, lives: Iterab
 def _is_short(text: str) -> bool:
     """Whether it may be told to others, and stand in a line of their logs."""
     return len(text) <= TEXT_LIMIT and text.isprintable()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(parse(text)) == text
+    except ConfigError:
+        return False
 
 
 def _spawn(function: Callable[..., None], *args: Any) -> None:

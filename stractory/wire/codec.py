@@ -42,7 +42,7 @@ SMALL = 4096
 """Bytes up to which what arrives is first taken for one value: mostly it is, and that takes half the time."""
 
 COLLISIONS = 64
-"""Most keys of one hash in a map. Hashes of tuples are no secret, and each such key is compared to all before."""
+"""Most keys of one hash in a map: each is compared to all before, and hashes of tuples are no secret."""
 
 T = TypeVar("T")
 _NONE: list[Any] = []
