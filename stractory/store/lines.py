@@ -7,8 +7,10 @@ moved away (logrotate) at any moment.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -115,14 +117,16 @@ def _append(path: Path, data: bytes) -> OSError | None:
     """All of it or nothing; in the native thread. What it raised is a value, or gevent prints it."""
     try:
         with open(path, "ab", buffering=0, opener=_for_its_owner) as file:
-            size = os.fstat(file.fileno()).st_size
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "Not a regular file")
             left = memoryview(data)
             try:
                 while left:
                     left = left[file.write(left) :]
             except OSError:
                 with contextlib.suppress(OSError):
-                    file.truncate(size)
+                    file.truncate(status.st_size)
                 raise
     except OSError as error:
         return error
@@ -130,4 +134,5 @@ def _append(path: Path, data: bytes) -> OSError | None:
 
 
 def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    """Whoever can move it away must not have another written instead, nor a pipe waited for."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)

@@ -57,6 +57,28 @@ def test_one_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         make(where)
 
 
+def test_no_link_is_followed_and_no_pipe_waited_for(path: Path, tmp_path: Path) -> None:
+    lines = make(path)
+    other = tmp_path / "other"
+    other.touch()
+    path.unlink()
+    path.symlink_to(other)
+    with pytest.raises(ConfigError, match="Too many levels of symbolic links"):
+        make(path)
+    lines.add("a")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="No such device"):  # nobody reads it
+        make(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(ConfigError, match="Not a regular file"):
+        make(path)
+    os.close(reader)
+    path.unlink()
+    lines.close()
+    assert (path.read_text(), other.read_text()) == ("a\n", "")
+
+
 def test_what_cannot_be_written_is_told_once_and_tried_again(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
