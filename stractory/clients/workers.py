@@ -17,6 +17,7 @@ from stractory.clients.endpoint import Endpoint
 from stractory.errors import (
     ActorLost,
     AuthError,
+    ProtocolError,
     StaleTicket,
     StractoryError,
     UnreachableError,
@@ -35,6 +36,12 @@ from stractory.net.stream import Stream
 from stractory.net.trust import Trust
 from stractory.wire.dialling import Dial
 from stractory.wire.info import ActorInfo, Location
+
+HIGHEST = 65535
+"""The last port."""
+
+KEY_SIZE = 32
+"""Bytes of a key of CURVE."""
 
 
 class KeyedLocks:
@@ -135,11 +142,20 @@ class WorkerLinks:
             raise ActorLost(f"actor {info.name!r}: its own port ended the connection") from error
 
     def endpoint(self, location: Location) -> Endpoint:
-        """The actor's own port, opened by its worker if it was not, which lets in who has its keys."""
+        """The actor's own port, opened by its worker if it was not, which lets in who has its keys.
+
+        Raises as call(), and ProtocolError for what is no port, or one that asks for no key but should.
+        """
         info, link = location.info, self._link(location)
-        port, key = self._call(link, info, "endpoint")
-        curve = None
-        if key is not None:
+        locked, curve = info.kind == "rpc" and not info.public, None
+        match self._call(link, info, "endpoint"):
+            case [int() as port, None] if not locked and 0 < port <= HIGHEST:
+                pass
+            case [int() as port, bytes() as key] if locked and 0 < port <= HIGHEST and len(key) == KEY_SIZE:
+                pass
+            case _:
+                raise ProtocolError(f"worker {info.worker} told no proper endpoint of {info.name!r}")
+        if locked:
             from stractory.actors.curve import client_keys  # ZeroMQ is loaded if needed
 
             curve = client_keys(key, link.session, info.name, info.epoch)

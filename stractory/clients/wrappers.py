@@ -12,7 +12,7 @@ from stractory.actors.definition import ActorDefinition, Wrapper
 from stractory.actors.kinds import Kind, kind
 from stractory.actors.parameters import check_takes_two
 from stractory.clients.workers import WorkerLinks
-from stractory.errors import UntrustedWrapper, WrapperNotFound
+from stractory.errors import ProtocolError, UntrustedWrapper, WrapperNotFound
 from stractory.net.serving import Share
 from stractory.wire.info import Location
 from stractory.wire.shipping import Code
@@ -71,7 +71,7 @@ class Wrappers:
         self._loaded: dict[bytes, Make] = {}
 
     def find(self, location: Location, failed: Failed) -> Callable[[Any, Keep | None], Any]:
-        """What makes the client of a connection. Raises UntrustedWrapper and WrapperNotFound.
+        """What makes the client of a connection. Raises UntrustedWrapper, WrapperNotFound, ProtocolError.
 
         ``failed`` is told of errors of functions that the actor calls back. What is returned is called with
         the stream, and with what is given the connection, as its kind makes it, if it is to outlive that.
@@ -80,11 +80,14 @@ class Wrappers:
         wrap = partial(self._wrap, kind(info.kind), failed)
         if not info.wrapped:
             return wrap
-        described = self._workers.call(location, "describe")
-        code = Code.from_wire(described["wrapper"])
+        match self._workers.call(location, "describe"):
+            case {"wrapper": packed, "options": dict() as options}:
+                code = Code.from_wire(packed)
+            case _:
+                raise ProtocolError(f"worker {info.worker} told no proper description of {info.name!r}")
         named = code.path is not None and ":" not in code.path
         make = _find_named(info.name, str(code.path)) if named else self._trusted(info.name, code)
-        return lambda stream, keep: make(wrap(stream, keep), described["options"])
+        return lambda stream, keep: make(wrap(stream, keep), options)
 
     def _wrap(self, kind: Kind, failed: Failed, stream: Any, keep: Keep | None) -> Any:
         connection = kind.wrap(stream, failed, self._share)
