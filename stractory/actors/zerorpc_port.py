@@ -29,7 +29,7 @@ from zerorpc.patterns import ReqRep, ReqStream
 
 from stractory.actors.kinds import Owner
 from stractory.actors.parameters import positional
-from stractory.actors.zerorpc_session import HEARTBEAT, LINGER, SESSION, carrier_over, context
+from stractory.actors.zerorpc_session import HEARTBEAT, LINGER, SESSION, TIME_LIMIT, carrier_over, context
 from stractory.errors import LinkClosed, StaleLocation
 from stractory.net.address import Address
 from stractory.net.calls import Calls
@@ -69,6 +69,7 @@ class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
         self._events = _ValidEvents(zmq.ROUTER, context())
         self._events.setsockopt(zmq.LINGER, LINGER)
         self._events.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)  # without a word it makes room for anything
+        self._events.setsockopt(zmq.HANDSHAKE_IVL, int(TIME_LIMIT * 1000))  # and has 30 seconds
         ServerBase.__init__(self, self._events, own, name, self._events.context, heartbeat=heartbeat)
         self._multiplexer.close()
         self._multiplexer: Any = _Multiplexer(self._events)

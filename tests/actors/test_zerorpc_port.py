@@ -123,6 +123,10 @@ def stock(endpoint: str) -> Iterator[zerorpc.Client]:
     client.close()
 
 
+def test_a_stranger_may_not_be_silent_for_long(port: zerorpc_port.Port) -> None:
+    assert port._events._socket.getsockopt(zmq.HANDSHAKE_IVL) == zerorpc_session.TIME_LIMIT * 1000
+
+
 def test_a_stock_client(stock: zerorpc.Client) -> None:
     assert stock.add(1, 2) == 3
     assert list(stock.count(1000)) == list(range(1000))
