@@ -35,7 +35,7 @@ from stractory.net.secured import Connection
 from stractory.net.stream import Stream
 from stractory.net.trust import Trust
 from stractory.wire.dialling import Dial
-from stractory.wire.info import ActorInfo, Location
+from stractory.wire.info import Location
 
 HIGHEST = 65535
 """The last port."""
@@ -87,9 +87,10 @@ class WorkerLinks:
 
     def call(self, location: Location, method: str) -> Any:
         """Ask an actor's worker something about it. Raises WorkerUnavailable, and what the method raises."""
-        return self._call(self._link(location), location.info, method)
+        return self._call(self._link(location), location, method)
 
-    def _call(self, link: Link, info: ActorInfo, method: str) -> Any:
+    def _call(self, link: Link, location: Location, method: str) -> Any:
+        info = location.info
         try:
             with self._dialling(info.worker):
                 calls = self._calls.get(link)
@@ -97,7 +98,7 @@ class WorkerLinks:
                     stream = link.open(Dial("worker"), f"worker {info.worker}")
                     stream.wait_accepted()
                     calls = self._calls[link] = Calls(stream)
-            return calls.call(method, info.name, info.epoch, call_timeout=None)
+            return calls.call(method, info.name, info.epoch, location.ticket, call_timeout=None)
         except ConnectionError as error:  # LinkError is one
             raise WorkerUnavailable(f"actor {info.name!r}: {error}") from error
 
@@ -148,7 +149,7 @@ class WorkerLinks:
         """
         info, link = location.info, self._link(location)
         locked, curve = info.kind == "rpc" and not info.public, None
-        match self._call(link, info, "endpoint"):
+        match self._call(link, location, "endpoint"):
             case [int() as port, None] if not locked and 0 < port <= HIGHEST:
                 pass
             case [int() as port, bytes() as key] if locked and 0 < port <= HIGHEST and len(key) == KEY_SIZE:

@@ -29,7 +29,7 @@ from stractory.net.trust import ANYBODY, Trust
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life
 from stractory.wire.shipping import runtime
-from stractory.worker.actor import Keep
+from stractory.worker.actor import Actor, Keep
 from stractory.worker.host import Host
 from stractory.worker.isolation import Children
 from stractory.worker.membership import Membership
@@ -168,22 +168,33 @@ class WorkerServer:
     def _serve(self, identity: Identity, link: Link, stream: Stream, dial: Dial) -> None:
         if dial.service == "worker":
             link.accept_stream(stream)
-            methods: Methods = {"describe": self._describe, "endpoint": partial(self._endpoint, identity)}
+            named: Methods = {"describe": self._describe, "endpoint": partial(self._endpoint, identity)}
+            methods = {name: self._about(link, identity, method) for name, method in named.items()}
             Calls(stream, Serving(methods, failed=log_some_failures))
             return
         try:
             if dial.service != "actor":
                 raise UnknownMethod(f"a worker has no service {dial.service!r}")
-            self._tickets.check(dial.ticket, dial.name, dial.epoch, identity)
-            actor = self._host.find(dial.name, dial.epoch)
+            actor = self._find(link, identity, dial.name, dial.epoch, dial.ticket)
             actor.check_running()
         except StractoryError as error:
-            if isinstance(error, AuthError):
-                refusals.hear("worker: ticket", f"worker: {link.peer} was refused: {error}")
             link.refuse_stream(stream, error)
             return
         link.accept_stream(stream)
         actor.serve(stream, link.peer_address)
+
+    def _find(self, link: Link, holder: Identity, name: str, epoch: int, ticket: bytes) -> Actor:
+        """This life of an actor, for whoever has a ticket to it. Raises AuthError, StaleLocation."""
+        try:
+            self._tickets.check(ticket, name, epoch, holder)
+        except AuthError as error:
+            refusals.hear("worker: ticket", f"worker: {link.peer} was refused: {error}")
+            raise
+        return self._host.find(name, epoch)
+
+    def _about(self, link: Link, holder: Identity, method: Callable[[Actor], Any]) -> Callable[..., Any]:
+        """``method``, for whoever has a ticket to the actor."""
+        return lambda name, epoch, ticket: method(self._find(link, holder, name, epoch, ticket))
 
     def _serve_registry(self, link: Link, stream: Stream, dial: Dial) -> None:
         link.accept_stream(stream)
@@ -226,12 +237,11 @@ class WorkerServer:
         if self._voucher is not None:
             self._voucher.clear_note()
 
-    def _describe(self, name: str, epoch: int) -> dict[str, Any]:
+    def _describe(self, actor: Actor) -> dict[str, Any]:
         """What a client's wrapper gets: the options, and the wrapper itself where there is one."""
-        actor = self._host.find(name, epoch)
         wrapper = actor.loaded.wrapper
         return {"options": actor.options, "wrapper": wrapper.to_wire() if wrapper else None}
 
-    def _endpoint(self, identity: Identity, name: str, epoch: int) -> tuple[int, bytes | None]:
+    def _endpoint(self, identity: Identity, actor: Actor) -> tuple[int, bytes | None]:
         """The number of the actor's own port, opened if it was not, and its public key if it needs one."""
-        return self._ports.admit(self._host.find(name, epoch), identity)
+        return self._ports.admit(actor, identity)

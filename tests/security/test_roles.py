@@ -102,7 +102,14 @@ def test_a_worker_takes_orders_from_its_registry_alone(
         for method in OVER_A_WORKERS_OWN_LINK:
             with pytest.raises(stractory.UnknownMethod):
                 at_worker.call(method, name, place.info.epoch, call_timeout=10)
-        assert at_worker.call("describe", name, place.info.epoch, call_timeout=10)["options"] == {}
+        life = name, place.info.epoch
+        assert at_worker.call("describe", *life, place.ticket, call_timeout=10)["options"] == {}
+        other = guarded.look_up(name, role, "mallory").ticket
+        for method in ("describe", "endpoint"):
+            with pytest.raises(stractory.AuthError, match=f"is for the {role} mallory"):
+                at_worker.call(method, *life, other, call_timeout=10)
+            with pytest.raises(stractory.StaleTicket):
+                at_worker.call(method, name, place.info.epoch + 1, place.ticket, call_timeout=10)
     assert exchange(strac.get(name)) == b"hello"
 
 
