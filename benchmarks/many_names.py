@@ -15,8 +15,8 @@ import gevent
 from measuring import resident, seconds
 
 from stractory.commands.daemon import spare_the_collector
-from stractory.net import keys
 from stractory.net.address import Address
+from stractory.proof import keys
 from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
 from stractory.registry.service import Registry

@@ -13,8 +13,8 @@ import gevent
 from measuring import PATIENCE
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import Address, address
+from stractory.proof import keys
 from stractory.worker.server import WorkerServer
 
 

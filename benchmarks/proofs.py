@@ -12,9 +12,9 @@ from bench import Bench
 from gevent import socket
 from rows import OURS, Row, measures
 
-from stractory.net import keys
-from stractory.net.handshake import Admit, Credential, Identity, holders, prove_to_client, prove_to_server
-from stractory.net.tickets import Issuer, Tickets
+from stractory.proof import keys
+from stractory.proof.handshake import Admit, Credential, Identity, holders, prove_to_client, prove_to_server
+from stractory.proof.tickets import Issuer, Tickets
 from stractory.wire.info import ActorInfo, Location
 
 KEY = Row("proofs.key", "proof of a key, CPU of both ends", "us")

@@ -29,8 +29,8 @@ from served import service
 import stractory
 from stractory.clients.deadline import Deadline
 from stractory.clients.registry import RegistryLink
-from stractory.net import keys
 from stractory.net.address import address
+from stractory.proof import keys
 
 ACTORS = 100_000
 

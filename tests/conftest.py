@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import stractory
 from stractory.net.seldom import refusals
+from stractory.proof import keys
 from tests.support.cluster import Cluster
 
 # Shells have background jobs ignore it, and what tests start and interrupt would inherit that.
@@ -42,3 +44,9 @@ def strac(cluster: Cluster) -> Iterator[stractory.Client]:
 def name(request: pytest.FixtureRequest) -> str:
     """A name for an actor that no other test has."""
     return str(request.node.name)
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> keys.KeyRing:
+    """The keys of a cluster, in a file."""
+    return keys.load(tmp_path / "cluster.key", create=True)

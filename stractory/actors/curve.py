@@ -12,7 +12,7 @@ import zmq
 from zmq.utils import z85
 
 from stractory.errors import PortUnavailable
-from stractory.net.keys import digest
+from stractory.proof.keys import digest
 
 
 class CurveKeys(NamedTuple):

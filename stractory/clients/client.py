@@ -28,10 +28,10 @@ from stractory.clients.watching import Watch
 from stractory.clients.workers import WorkerLinks
 from stractory.clients.wrappers import Wrappers, remember_own
 from stractory.errors import AuthError, CallTimeout
-from stractory.net import keys
 from stractory.net.address import Address
 from stractory.net.serving import Share, itself
 from stractory.net.trust import Trust
+from stractory.proof import keys
 from stractory.wire.info import ActorInfo, WorkerInfo
 from stractory.wire.life import Terms, check_name
 

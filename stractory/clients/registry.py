@@ -19,11 +19,11 @@ from stractory.errors import (
 )
 from stractory.net.address import Address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
-from stractory.net.handshake import TIME_LIMIT
-from stractory.net.keys import CLIENT, OPERATOR, KeyRing
 from stractory.net.link import Link
 from stractory.net.trust import Trust
+from stractory.proof.dial import dial
+from stractory.proof.handshake import TIME_LIMIT
+from stractory.proof.keys import CLIENT, OPERATOR, KeyRing
 from stractory.wire.dialling import Dial
 from stractory.wire.shipping import Definition
 

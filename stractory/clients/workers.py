@@ -28,12 +28,12 @@ from stractory.net import sockets
 from stractory.net.address import Address, address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
-from stractory.net.dial import dial
-from stractory.net.handshake import TIME_LIMIT, prove_to_server
 from stractory.net.link import Link
 from stractory.net.secured import Connection
 from stractory.net.stream import Stream
 from stractory.net.trust import Trust
+from stractory.proof.dial import dial
+from stractory.proof.handshake import TIME_LIMIT, prove_to_server
 from stractory.wire.dialling import Dial
 from stractory.wire.info import Location
 

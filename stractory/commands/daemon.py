@@ -21,10 +21,10 @@ from gevent.event import Event
 from stractory.commands.config import Parser, Settings, choice, count, path, yes_no
 from stractory.commands.variables import misspelled
 from stractory.errors import AuthError, StractoryError
-from stractory.net import keys
 from stractory.net.address import Address
-from stractory.net.admission import USUAL, ConnectionLimits
 from stractory.net.descriptors import descriptors
+from stractory.proof import keys
+from stractory.proof.admission import USUAL, ConnectionLimits
 
 if TYPE_CHECKING:
     from stractory.net.listener import TransportSecurity

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from stractory.errors import ConfigError, StractoryError
-from stractory.net import keys
+from stractory.proof import keys
 from stractory.version import VERSION
 
 PROGRAM = "stractory-keygen"

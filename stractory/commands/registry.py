@@ -24,7 +24,7 @@ from stractory.commands.daemon import (
     warn_of_variables,
 )
 from stractory.errors import StoreError
-from stractory.net.keys import CLIENT, OPERATOR
+from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
 from stractory.store.data_directory import default_directory
 

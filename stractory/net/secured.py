@@ -1,7 +1,7 @@
 """TLS over a TCP connection, driven in two ways: a blocking stream, and what a link uses as its socket.
 
 Who is on the other side is not told by certificates but by the proof that follows, which is bound to the
-server's: see :mod:`stractory.net.handshake`.
+server's: see :mod:`stractory.proof.handshake`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from stractory.net.address import spell
-from stractory.net.handshake import Identity
 from stractory.net.seldom import Seldom
+from stractory.proof.handshake import Identity
 from stractory.wire.info import ActorInfo
 
 REFUSALS = 100

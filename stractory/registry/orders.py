@@ -27,8 +27,8 @@ from stractory.errors import (
     WorkerFull,
 )
 from stractory.net.calls import Calls
-from stractory.net.keys import Key
 from stractory.net.process import Process
+from stractory.proof.keys import Key
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
 from stractory.registry.isolation import Isolation

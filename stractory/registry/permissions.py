@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stractory.net.keys import CLIENT, NODE, OPERATOR
+from stractory.proof.keys import CLIENT, NODE, OPERATOR
 
 _METHODS = {
     (OPERATOR,): ("define", "create", "destroy"),

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from stractory.net.keys import Key
 from stractory.net.process import Process
+from stractory.proof.keys import Key
 from stractory.wire.info import ActorInfo
 from stractory.wire.life import Life
 from stractory.wire.shipping import Definition

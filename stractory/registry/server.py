@@ -20,19 +20,19 @@ from stractory.errors import (
 )
 from stractory.net.address import Address
 from stractory.net.address import address as parse
-from stractory.net.admission import USUAL, ConnectionLimits, Unproved
 from stractory.net.calls import Calls
-from stractory.net.handshake import Identity, holders, prove_to_client
-from stractory.net.keys import CLIENT, NODE, OPERATOR, ROLES, KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import PLAIN, Listener, TransportSecurity
 from stractory.net.process import Process
-from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
 from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
-from stractory.net.tickets import Issuer
+from stractory.proof.admission import USUAL, ConnectionLimits, Unproved
+from stractory.proof.handshake import Identity, holders, prove_to_client
+from stractory.proof.keys import CLIENT, NODE, OPERATOR, ROLES, KeyRing
+from stractory.proof.proved import ProvedLinks
+from stractory.proof.tickets import Issuer
 from stractory.registry.audit import Audit
 from stractory.registry.members import Members
 from stractory.registry.orders import Node

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from stractory.errors import StoreError
-from stractory.net.keys import own_home
+from stractory.proof.keys import own_home
 
 
 def default_directory(port: int | str) -> Path:

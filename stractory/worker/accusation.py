@@ -13,11 +13,11 @@ from pathlib import Path
 import gevent
 
 from stractory.errors import AuthError, StractoryError
-from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
 from stractory.net.trust import Trust
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from stractory.wire.dialling import Dial
 
 ATTEMPTS = 60

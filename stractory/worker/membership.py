@@ -18,10 +18,10 @@ from stractory.net.address import Address
 from stractory.net.answers import DEFAULT_TIMEOUT
 from stractory.net.calls import Calls
 from stractory.net.descriptors import descriptors
-from stractory.net.dial import dial
-from stractory.net.keys import NODE, Key, KeyRing
 from stractory.net.link import Link, Serve
 from stractory.net.trust import ANYBODY, Trust
+from stractory.proof.dial import dial
+from stractory.proof.keys import NODE, Key, KeyRing
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life, Phase, Report
 from stractory.worker.fence import Fence, boot_time

@@ -16,14 +16,14 @@ from weakref import WeakKeyDictionary
 from stractory.actors.kinds import Closable, HasPort, Locked
 from stractory.errors import ActorNotPublic, PortUnavailable, StaleLocation, StaleTicket
 from stractory.net.address import Address
-from stractory.net.admission import USUAL, Unproved
 from stractory.net.descriptors import descriptors, is_lack
-from stractory.net.handshake import TIME_LIMIT, Claim, Hello, Identity, prove_to_client
-from stractory.net.keys import KeyRing
 from stractory.net.listener import Ports
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.sockets import SocketStream
-from stractory.net.tickets import Tickets
+from stractory.proof.admission import USUAL, Unproved
+from stractory.proof.handshake import TIME_LIMIT, Claim, Hello, Identity, prove_to_client
+from stractory.proof.keys import KeyRing
+from stractory.proof.tickets import Tickets
 from stractory.worker.actor import Actor
 
 log = logging.getLogger(__name__)

@@ -12,20 +12,20 @@ import gevent
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
 from stractory.errors import AuthError, LinkClosed, StractoryError, UnknownMethod, WorkerFull
 from stractory.net.address import Address
-from stractory.net.admission import USUAL, ConnectionLimits, Unproved
 from stractory.net.calls import Calls
 from stractory.net.descriptors import is_lack
-from stractory.net.handshake import TIME_LIMIT, Identity, prove_to_client
-from stractory.net.keys import KeyRing
 from stractory.net.link import Link
 from stractory.net.listener import PLAIN, Listener, Ports, TransportSecurity
-from stractory.net.proved import ProvedLinks
 from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
 from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
-from stractory.net.tickets import Tickets
 from stractory.net.trust import ANYBODY, Trust
+from stractory.proof.admission import USUAL, ConnectionLimits, Unproved
+from stractory.proof.handshake import TIME_LIMIT, Identity, prove_to_client
+from stractory.proof.keys import KeyRing
+from stractory.proof.proved import ProvedLinks
+from stractory.proof.tickets import Tickets
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life
 from stractory.wire.shipping import runtime

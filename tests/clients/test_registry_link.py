@@ -7,14 +7,14 @@ import pytest
 from gevent.event import Event
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.handshake import holders, prove_to_client
-from stractory.net.keys import ROLES
 from stractory.net.link import Link
 from stractory.net.listener import Listener
 from stractory.net.serving import Serving
+from stractory.proof import keys
+from stractory.proof.handshake import holders, prove_to_client
+from stractory.proof.keys import ROLES
 
 ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never", "", False]
 

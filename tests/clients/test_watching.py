@@ -10,9 +10,9 @@ import gevent
 import pytest
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import Address, address
 from stractory.net.process import Process
+from stractory.proof import keys
 from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
 from stractory.registry.service import Registry

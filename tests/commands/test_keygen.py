@@ -10,15 +10,10 @@ from typing import Any
 
 import pytest
 
-from stractory.net import keys
+from stractory.proof import keys
 from tests.support.programs import run_program
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> keys.KeyRing:
-    return keys.load(tmp_path / "cluster.key", create=True)
 
 
 def keygen(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -30,7 +30,7 @@ def test_making_keys_loads_little() -> None:
     run = run_program(command, capture_output=True, text=True, timeout=30)
     assert run.returncode == 0 and "usage: stractory-keygen " in run.stdout
     loaded = [line.rpartition("|")[2].strip() for line in run.stderr.splitlines()]
-    assert "stractory.net.keys" in loaded
+    assert "stractory.proof.keys" in loaded
     assert not [name for name in loaded if name.startswith((*HEAVY, "gevent", "configargparse"))]
 
 

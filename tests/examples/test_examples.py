@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from stractory.net import keys
+from stractory.proof import keys
 from tests.support.cluster import Cluster
 from tests.support.programs import run_program, start_program
 

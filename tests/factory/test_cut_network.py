@@ -7,8 +7,8 @@ import pytest
 
 import stractory
 from stractory.errors import UnreachableError
-from stractory.net import keys
 from stractory.net.address import address
+from stractory.proof import keys
 from stractory.worker import membership
 from stractory.worker.server import WorkerServer
 from tests.factory.test_factory import Leaver, exchange, gated_leaver

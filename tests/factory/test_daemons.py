@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 import stractory
-from stractory.net import keys
+from stractory.proof import keys
 from tests.factory.test_factory import Leaver, exchange, gated_leaver
 from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import POOL_READY, Cluster, alive, until

@@ -20,7 +20,7 @@ import gevent.pool
 import pytest
 
 import stractory
-from stractory.net import keys
+from stractory.proof import keys
 from tests.support.actors import Gate, echo, gated_echo, pass_gate
 from tests.support.cluster import ALL_IN_TLS, Cluster, until
 from tests.support.programs import run_program

@@ -11,7 +11,7 @@ import pytest
 
 import stractory
 from stractory.actors import zerorpc_session
-from stractory.net import keys
+from stractory.proof import keys
 from tests.factory.test_factory import exchange
 from tests.support.actors import echo
 from tests.support.cluster import POOL_READY, Cluster, until

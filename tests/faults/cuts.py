@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 import stractory
-from stractory.net import keys
+from stractory.proof import keys
 from tests.factory.test_factory import Leaver, exchange
 from tests.support.actors import echo
 from tests.support.cluster import REGISTRY_READY, Cluster, Daemon

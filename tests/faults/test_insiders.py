@@ -10,11 +10,12 @@ import msgpack
 import pytest
 
 import stractory
-from stractory.net import keys, process
+from stractory.net import process
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
 from stractory.net.stream import Stream
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from stractory.wire.dialling import Dial
 from stractory.wire.life import NAME_LIMIT
 from tests.support.actors import echo

@@ -8,11 +8,11 @@ import sys
 import gevent
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
 from stractory.net.process import own
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from stractory.wire.dialling import Dial
 from tests.factory.test_factory import exchange
 from tests.support.actors import Gate, echo, pass_gate

@@ -14,12 +14,13 @@ import pytest
 from gevent import socket
 
 import stractory
-from stractory.net import handshake, keys, process
+from stractory.net import process
 from stractory.net.address import address
-from stractory.net.admission import USUAL
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
-from stractory.net.handshake import Credential
+from stractory.proof import handshake, keys
+from stractory.proof.admission import USUAL
+from stractory.proof.dial import dial
+from stractory.proof.handshake import Credential
 from stractory.wire.dialling import Dial, encode_dial
 from stractory.wire.frames import DATA, GO_AWAY, SYN, header
 from tests.factory.test_factory import exchange, host_port

@@ -26,11 +26,11 @@ from stractory.errors import (
     UnreachableError,
     VersionMismatch,
 )
-from stractory.net import keys
-from stractory.net.handshake import Admit, Credential, Identity, holders, prove_to_client, prove_to_server
 from stractory.net.headers import receive_header
 from stractory.net.process import Process
-from stractory.net.tickets import Issuer, Tickets
+from stractory.proof import keys
+from stractory.proof.handshake import Admit, Credential, Identity, holders, prove_to_client, prove_to_server
+from stractory.proof.tickets import Issuer, Tickets
 from stractory.store.database import Database
 from stractory.wire import frames
 from stractory.wire.codec import MessageReader, encode, pack, unpack

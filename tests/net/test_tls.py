@@ -16,16 +16,16 @@ from gevent import socket
 
 from stractory.clients.direct import DirectTlsStream
 from stractory.errors import AuthError, ConfigError, ProtocolError, StreamReset
-from stractory.net import handshake, keys
 from stractory.net.address import Address
 from stractory.net.certificates import certificate
-from stractory.net.handshake import holders
 from stractory.net.link import Link
 from stractory.net.listener import Listener, Ports, TransportSecurity
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.trust import ANYBODY, Trust
+from stractory.proof import handshake, keys
+from stractory.proof.handshake import holders
 from stractory.wire.dialling import Dial
-from tests.net.test_handshake import meet
+from tests.proof.test_handshake import meet
 from tests.support.tls import a_certificate, connected, secured, signed_by
 
 LIMIT = 20.0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stractory.errors import ActorExists, ActorNotFound, AuthError, ForbiddenRole
-from stractory.net.handshake import Identity
-from stractory.net.keys import CLIENT, OPERATOR
+from stractory.proof.handshake import Identity
+from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.audit import REFUSALS, Audit, missing
 from stractory.wire.info import ActorInfo
 

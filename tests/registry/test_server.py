@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 
-from stractory.net import keys
 from stractory.net.address import Address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
-from stractory.net.handshake import Identity, prove_to_client
 from stractory.net.link import Link
+from stractory.proof import keys
+from stractory.proof.dial import dial
+from stractory.proof.handshake import Identity, prove_to_client
 from stractory.registry import server as door
 from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
 from stractory.registry.service import Registry
 from stractory.wire.dialling import Dial
 from tests.support.green import green_until
-
-
-@pytest.fixture
-def ring(tmp_path: Path) -> keys.KeyRing:
-    return keys.load(tmp_path / "cluster.key", create=True)
 
 
 @pytest.fixture

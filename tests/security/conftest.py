@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 import stractory
-from stractory.net import keys
-from stractory.net.handshake import Credential
+from stractory.proof import keys
+from stractory.proof.handshake import Credential
 from tests.security.guarded import Guarded
 from tests.support.actors import echo
 

@@ -13,12 +13,12 @@ import msgpack
 from gevent import socket
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
-from stractory.net.handshake import Credential
 from stractory.net.link import Link
+from stractory.proof import keys
+from stractory.proof.dial import dial
+from stractory.proof.handshake import Credential
 from stractory.wire.dialling import Dial
 from stractory.wire.info import Location
 from stractory.worker.pool import READY

@@ -18,7 +18,7 @@ import pytest
 
 import stractory
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG, ship
-from stractory.net import keys
+from stractory.proof import keys
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Terms
 from stractory.wire.shipping import Code, Definition

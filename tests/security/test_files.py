@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import stractory
-from stractory.net import keys
+from stractory.proof import keys
 from tests.security.guarded import Guarded
 from tests.support.actors import echo
 from tests.support.cluster import Cluster

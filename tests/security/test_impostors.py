@@ -9,9 +9,9 @@ import pytest
 
 import stractory
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
-from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.dial import dial
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from stractory.wire.dialling import Dial, encode_dial
 from stractory.wire.frames import DATA, SYN, header
 from stractory.wire.life import Life

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.dial import dial
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from tests.factory.test_factory import exchange, host_port
 from tests.net.test_tls import relay
 from tests.security.conftest import Door

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import stractory
-from stractory.net import keys, process
+from stractory.net import process
 from stractory.net.address import address
 from stractory.net.calls import Calls
-from stractory.net.dial import dial
 from stractory.net.link import Link
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from stractory.wire.life import Life
 from tests.factory.test_factory import exchange
 from tests.security.guarded import Guarded, calls

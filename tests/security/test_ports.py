@@ -14,7 +14,7 @@ import pytest
 from gevent import socket
 
 import stractory
-from stractory.net import keys
+from stractory.proof import keys
 from stractory.wire.dialling import Dial
 from tests.factory.test_factory import exchange, host_port
 from tests.security.guarded import Guarded, calls, prove_by_hand

@@ -7,10 +7,10 @@ import os
 import pytest
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.dial import dial
-from stractory.net.handshake import holders
+from stractory.proof import keys
+from stractory.proof.dial import dial
+from stractory.proof.handshake import holders
 from tests.security.conftest import Door
 from tests.security.guarded import DENIED, ByHand, Guarded, prove_by_hand
 from tests.security.peers import Impostor, posing, reflect, relaying

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import Address
+from stractory.proof import keys
 from stractory.registry.permissions import PERMITTED
 from tests.factory.test_factory import exchange
 from tests.security.guarded import Guarded, calls

@@ -12,9 +12,9 @@ import pytest
 from zmq.utils import z85
 
 import stractory
-from stractory.net import keys
-from stractory.net.handshake import holders
-from stractory.net.tickets import Issuer, Tickets
+from stractory.proof import keys
+from stractory.proof.handshake import holders
+from stractory.proof.tickets import Issuer, Tickets
 from tests.factory.test_factory import exchange
 from tests.security.guarded import DENIED, Guarded, prove_by_hand
 from tests.support.actors import echo

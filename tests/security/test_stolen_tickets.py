@@ -12,10 +12,10 @@ import msgpack
 import pytest
 
 import stractory
-from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.dial import dial
-from stractory.net.tickets import LIFETIME, Issuer
+from stractory.proof import keys
+from stractory.proof.dial import dial
+from stractory.proof.tickets import LIFETIME, Issuer
 from stractory.wire.dialling import Dial
 from stractory.wire.info import Location
 from tests.factory.test_factory import exchange

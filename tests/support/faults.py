@@ -17,10 +17,10 @@ from gevent.event import Event
 from gevent.server import StreamServer
 
 from stractory.errors import StractoryError
-from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.handshake import holders, prove_to_client, prove_to_server
 from stractory.net.sockets import SocketStream
+from stractory.proof import keys
+from stractory.proof.handshake import holders, prove_to_client, prove_to_server
 from tests.support.cluster import PATIENCE, until
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stractory.net import keys
-from stractory.net.keys import KeyRing
-from stractory.net.tickets import Issuer
+from stractory.proof import keys
+from stractory.proof.keys import KeyRing
+from stractory.proof.tickets import Issuer
 from stractory.wire.info import ActorInfo, Location
 
 

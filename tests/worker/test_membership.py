@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stractory.net import keys
 from stractory.net.address import address
+from stractory.proof import keys
 from stractory.wire.life import Terms
 from stractory.worker import fence, membership
 from stractory.worker.server import WorkerServer

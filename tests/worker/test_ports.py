@@ -12,13 +12,14 @@ from stractory.actors import zerorpc_session
 from stractory.actors.curve import client_keys
 from stractory.actors.rpc import Connection, RpcClient
 from stractory.errors import AuthError, StaleLocation, StaleTicket
-from stractory.net import keys, sockets
-from stractory.net.admission import ConnectionLimits, Unproved
-from stractory.net.handshake import Identity, prove_to_client, prove_to_server
+from stractory.net import sockets
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving
 from stractory.net.sockets import SocketStream
-from stractory.net.tickets import Tickets
+from stractory.proof import keys
+from stractory.proof.admission import ConnectionLimits, Unproved
+from stractory.proof.handshake import Identity, prove_to_client, prove_to_server
+from stractory.proof.tickets import Tickets
 from stractory.wire.life import Terms
 from stractory.wire.shipping import Definition
 from stractory.worker import ports as own_ports
@@ -28,11 +29,6 @@ from stractory.worker.ports import ActorPorts
 from tests.support.green import green_until
 from tests.support.tickets import located
 from tests.worker.test_host import LIMIT, Room, definition, life
-
-
-@pytest.fixture
-def ring(tmp_path):
-    return keys.load(tmp_path / "cluster.key", create=True)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import gevent
 import pytest
 
 from stractory.errors import PlacementError, StaleLocation
-from stractory.net import keys
 from stractory.net.address import address
-from stractory.net.dial import dial
+from stractory.proof import keys
+from stractory.proof.dial import dial
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Terms
 from stractory.worker import server

@@ -5,9 +5,9 @@ from __future__ import annotations
 from stractory.errors import StractoryError, UnreachableError
 from stractory.net import sockets
 from stractory.net.address import Address
-from stractory.net.handshake import TIME_LIMIT, Credential, prove_to_server
 from stractory.net.link import Link, Serve
 from stractory.net.trust import ANYBODY, Trust
+from stractory.proof.handshake import TIME_LIMIT, Credential, prove_to_server
 
 
 def dial(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from stractory.errors import AuthError
-from stractory.net import keys
+from stractory.proof import keys
 
 
 def test_a_missing_key_is_made_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

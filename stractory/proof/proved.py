@@ -10,12 +10,12 @@ import gevent
 
 from stractory.errors import StractoryError
 from stractory.net.address import spell
-from stractory.net.handshake import Identity
-from stractory.net.keys import CLIENT, KeyRing
 from stractory.net.link import Link, Serve
 from stractory.net.secured import Connection
 from stractory.net.seldom import refusals
 from stractory.net.stream import Stream
+from stractory.proof.handshake import Identity
+from stractory.proof.keys import CLIENT, KeyRing
 from stractory.wire.dialling import Dial
 
 log = logging.getLogger(__name__)

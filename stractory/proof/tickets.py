@@ -23,8 +23,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket
-from stractory.net.handshake import Admit, Claim, Hello, Identity
-from stractory.net.keys import NODE, Key, KeyRing, digest
+from stractory.proof.handshake import Admit, Claim, Hello, Identity
+from stractory.proof.keys import NODE, Key, KeyRing, digest
 from stractory.wire.codec import pack, unpack
 
 LIFETIME = 600.0

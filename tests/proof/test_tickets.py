@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stractory.errors import AuthError, StaleTicket
-from stractory.net import keys
-from stractory.net.handshake import Identity
-from stractory.net.tickets import LIFETIME, Issuer, Tickets
+from stractory.proof import keys
+from stractory.proof.handshake import Identity
+from stractory.proof.tickets import LIFETIME, Issuer, Tickets
 from tests.support.tickets import located
 
 ALICE = Identity(keys.CLIENT, "alice", b"")

@@ -8,8 +8,8 @@ from gevent import socket
 from gevent.server import StreamServer
 
 from stractory.errors import AuthError, ProtocolError, StractoryError
-from stractory.net import handshake, keys
-from stractory.net.handshake import Claim
+from stractory.proof import handshake, keys
+from stractory.proof.handshake import Claim
 from stractory.wire.info import ActorInfo, Location
 
 

@@ -9,7 +9,7 @@ so many bytes of msgpack::
     S -> C   {m: HMAC(K, "server", T, client's m)}            or {e: "denied" or "stale"}, and the end
 
 A registry is claimed to by a key (k: key id, r: role, i: name), and K is that key. A worker, and an actor's
-own port, is by a ticket (t), and K is the secret that goes with it: see :mod:`stractory.net.tickets`. Both
+own port, is by a ticket (t), and K is the secret that goes with it: see :mod:`stractory.proof.tickets`. Both
 sides prove K, neither shows it. "stale" is a ticket whose time is over, or to what is not there, or made with
 a key that this worker does not have (any more): whoever looks up again gets another.
 
@@ -37,9 +37,9 @@ from typing import Any, NamedTuple, Protocol
 import gevent
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket, UnreachableError, VersionMismatch
-from stractory.net.keys import Key, KeyRing, digest
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.trust import ANYBODY, Trust
+from stractory.proof.keys import Key, KeyRing, digest
 from stractory.wire.codec import pack, unpack
 
 VERSION = 1

@@ -14,8 +14,8 @@ from gevent.event import Event
 
 from stractory.errors import AuthError, LinkClosed
 from stractory.net.address import Address
-from stractory.net.admission import ConnectionLimits, Unproved, source_of
 from stractory.net.listener import Listener
+from stractory.proof.admission import ConnectionLimits, Unproved, source_of
 from tests.support.green import green_until
 
 LIMITS = ConnectionLimits(unproved=6, unproved_of_one=3)
