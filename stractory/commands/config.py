@@ -42,7 +42,7 @@ from stractory.errors import ConfigError
 from stractory.net.address import address, addresses
 from stractory.version import VERSION
 
-__all__ = ["Parser", "Settings"]
+__all__ = ["Parser", "Settings", "sections_of"]
 __all__ += ["address", "addresses", "choice", "count", "path", "port_range", "seconds", "seconds_from"]
 __all__ += ["size_to", "yes_no"]
 
@@ -79,6 +79,7 @@ class Parser:
         self._types: dict[str, Callable[[str], Any]] = {}
         self._defaults: dict[str, str | None] = {}
         self._alternatives: list[tuple[str, ...]] = []
+        self._rules: list[Callable[[Settings], object]] = []
         self._file = _IniSection(section, known=self._types)
         self._arguments = _Arguments(
             prog=program,
@@ -132,8 +133,12 @@ class Parser:
         )
 
     def alternatives(self, *names: str) -> None:
-        """Of these, only those count that come first in precedence; the command objects to two of them."""
+        """Of these, only those count that come first in precedence; a rule objects to two of them."""
         self._alternatives.append(names)
+
+    def rule(self, check: Callable[[Settings], object]) -> None:
+        """What has to be so of several settings together: ``check`` raises ConfigError where it is not."""
+        self._rules.append(check)
 
     def parse(self, argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
         """The settings of this process, or of the given command line (without program) and environment.
@@ -141,25 +146,33 @@ class Parser:
         An empty environment variable counts as none. Exits after --help, --version and --print-config
         (status 0) and on a mistake (status 2).
         """
-        environ = os.environ if environ is None else environ
-        variables = {name: text for name, text in environ.items() if text}
         try:
-            # All values are still texts here: their types could not tell which line or variable is wrong.
-            given, unknown = self._arguments.parse_known_args(argv, env_vars=variables)
-            if unknown:
-                self._arguments.refuse(unknown[0].partition("=")[0])
-            settings = self._convert(vars(given))
+            given = self._given(argv, os.environ if environ is None else environ)
+            settings = self._convert(given)
+            if "print_config" in given:
+                print(_table(settings))
+                raise SystemExit(0)
+            self._keep_rules(settings)
         except ConfigError as error:
-            self.fail(str(error))
-        if "print_config" in given:
-            print(_table(settings))
-            raise SystemExit(0)
+            print(f"{self._program}: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
         return settings
 
-    def fail(self, message: str) -> NoReturn:
-        """End the program with one line on stderr and status 2: for mistakes only the command can see."""
-        print(f"{self._program}: {message}", file=sys.stderr)
-        raise SystemExit(2)
+    def check(self, file: Path) -> None:
+        """Whether this file, and nothing else, makes settings. Raises ConfigError."""
+        self._keep_rules(self._convert(self._given([f"--config={file}"], {})))
+
+    def _given(self, argv: Sequence[str] | None, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Attribute -> text: the types of values could not tell which line or variable is wrong."""
+        variables = {name: text for name, text in environ.items() if text}
+        given, unknown = self._arguments.parse_known_args(argv, env_vars=variables)
+        if unknown:
+            self._arguments.refuse(unknown[0].partition("=")[0])
+        return dict(vars(given))
+
+    def _keep_rules(self, settings: Settings) -> None:
+        for rule in self._rules:
+            rule(settings)
 
     def _convert(self, given: Mapping[str, str]) -> Settings:
         settings = Settings(sources={}, texts={})
@@ -273,6 +286,15 @@ class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]
             found = ", ".join(f"[{section}]" for section, name in first_lines if not name)
             raise ConfigError(f"{path}: no section [{self.section}]{found and f', only {found}'}")
         return values
+
+
+def sections_of(path: Path) -> list[str]:
+    """Those of SECTIONS that the ini file has. Raises ConfigError when there is none."""
+    lines = {line.strip() for line in _read(path).split("\n")}
+    found = [section for section in SECTIONS if f"[{section}]" in lines]
+    if not found:
+        raise ConfigError(f"{path}: no section; there are {', '.join(f'[{name}]' for name in SECTIONS)}")
+    return found
 
 
 def _read(path: Path) -> str:

@@ -39,7 +39,7 @@ from stractory.commands.daemon import (
     transport_security,
     warn_of_variables,
 )
-from stractory.errors import ConfigError, StractoryError
+from stractory.errors import StractoryError
 from stractory.net.address import Address
 from stractory.net.process import die_with_parent
 from stractory.worker.exits import outlive_exits
@@ -116,15 +116,13 @@ def add_worker_settings(parser: Parser) -> None:
         "tls-ca", type=path, help="the CA, a PEM file, of the certificates that others have to show"
     )
     add_common_settings(parser, LINKS)
+    parser.rule(block_limits)
 
 
-def block_limits(parser: Parser, settings: Settings) -> Limits:
-    """What block-... say. Ends the program where they do not fit together."""
+def block_limits(settings: Settings) -> Limits:
+    """What block-... say. Raises ConfigError where they do not fit together."""
     limits = Limits(settings.block_report, settings.block_interrupt, settings.block_exit)
-    try:
-        limits.check()
-    except ConfigError as error:
-        parser.fail(str(error))
+    limits.check()
     return limits
 
 
@@ -158,16 +156,14 @@ def child_command(settings: Settings) -> list[str]:
 
 def main() -> int:
     """Run a worker until a signal ends it; returns the exit status."""
-    parser = make_parser()
-    settings = parser.parse()
-    limits = block_limits(parser, settings)
+    settings = make_parser().parse()
     set_up_logging(settings.log_level)
     warn_of_variables()
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # it logs what its clients are told anyway
     raise_descriptor_limit()
     spare_the_collector()
     with plain_words(PROGRAM):
-        _serve(settings, limits)
+        _serve(settings, block_limits(settings))
     return 0
 
 

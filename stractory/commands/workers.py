@@ -17,7 +17,8 @@ from stractory.commands.daemon import (
     set_up_logging,
     warn_of_variables,
 )
-from stractory.commands.worker import HANDED_DOWN, add_worker_settings, block_limits
+from stractory.commands.worker import HANDED_DOWN, add_worker_settings
+from stractory.errors import ConfigError
 from stractory.net.address import DEFAULT_HOST, Address
 from stractory.worker.pool import Pool
 
@@ -36,18 +37,21 @@ def make_parser() -> Parser:
     )
     add_worker_settings(parser)
     parser.alternatives("listen", "workers")
+    parser.rule(check_members)
     return parser
+
+
+def check_members(settings: Settings) -> None:
+    """Raises ConfigError unless it is said which workers there are to be, once."""
+    if settings.workers == 0:
+        raise ConfigError("a pool has at least one worker, not 0")
+    if bool(settings.listen) == bool(settings.workers):
+        raise ConfigError("give either listen (addresses) or workers (how many)")
 
 
 def main() -> int:
     """Run a pool until a signal ends it; returns the exit status."""
-    parser = make_parser()
-    settings = parser.parse()
-    if settings.workers == 0:
-        parser.fail("a pool has at least one worker, not 0")
-    if bool(settings.listen) == bool(settings.workers):
-        parser.fail("give either listen (addresses) or workers (how many)")
-    block_limits(parser, settings)
+    settings = make_parser().parse()
     set_up_logging(settings.log_level)
     warn_of_variables()
     with plain_words(PROGRAM):

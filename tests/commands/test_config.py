@@ -18,6 +18,7 @@ from stractory.commands.config import (
     port_range,
     seconds,
     seconds_from,
+    sections_of,
     size_to,
     yes_no,
 )
@@ -268,11 +269,37 @@ def test_an_overridden_value_does_not_matter(ini: Callable[[str], str]) -> None:
     assert parse("-c", file, "--workers=2", STRACTORY_WORKERS="many").workers == 2
 
 
-def test_fail_is_for_the_command_to_use(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rules_are_kept(ini: Callable[[str], str], capsys: pytest.CaptureFixture[str]) -> None:
+    def exclusive(settings: Settings) -> None:
+        if settings.listen and settings.workers:
+            raise ConfigError("listen and workers exclude each other")
+
+    parser = pool_parser()
+    parser.rule(exclusive)
+    file = ini("[workers]\nlisten = 9001\nworkers = 2\n")
+    with pytest.raises(ConfigError, match="exclude each other"):
+        parser.check(Path(file))
     with pytest.raises(SystemExit) as exit:
-        pool_parser().fail("listen and workers exclude each other")
+        parser.parse(["-c", file, "--print-config"], {})
+    assert exit.value.code == 0  # whoever looks for the mistake sees it
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit:
+        parser.parse(["-c", file], {})
     assert exit.value.code == 2
     assert capsys.readouterr().err == "stractory-workers: listen and workers exclude each other\n"
+
+
+def test_a_file_is_checked_alone(ini: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRACTORY_LISTEN", "nowhere")
+    pool_parser().check(Path(ini("[workers]\nlisten = 9001\n")))
+    with pytest.raises(ConfigError, match=r":2: listen: 'nowhere' is not an address"):
+        pool_parser().check(Path(ini("[workers]\nlisten = nowhere\n")))
+
+
+def test_which_sections_a_file_has(ini: Callable[[str], str]) -> None:
+    assert sections_of(Path(ini("[worker]\n# [workers]\n [registry]\n"))) == ["registry", "worker"]
+    with pytest.raises(ConfigError, match="no section; there are"):
+        sections_of(Path(ini("# nothing\n")))
 
 
 @pytest.mark.parametrize(
