@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from stractory.actors.code import ship
 from stractory.actors.parameters import check_takes_two
 from stractory.errors import ActorNotShippable
 from stractory.wire.codec import MESSAGE_LIMIT, check_value, pack
@@ -47,6 +46,8 @@ class ActorDefinition:
     @cached_property
     def shipped(self) -> Definition:
         """The definition as it travels. Raises ActorNotShippable."""
+        from stractory.actors.code import ship  # dill is loaded if needed
+
         init = ship(self.init, "init")
         definition = Definition(
             self.kind, init, self._ship_client(), check_options(self.options), self.settings
@@ -57,7 +58,11 @@ class ActorDefinition:
     def _ship_client(self) -> Code | None:
         if isinstance(self.client, str) and ":" not in self.client:
             return Code.imported(self.client)  # the name of a wrapper that clients have registered
-        return None if self.client is None else ship(self.client, "client")
+        if self.client is None:
+            return None
+        from stractory.actors.code import ship
+
+        return ship(self.client, "client")
 
 
 def define(actor: ActorDefinition | Init) -> ActorDefinition:

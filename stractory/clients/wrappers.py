@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from stractory.actors.code import load
 from stractory.actors.definition import ActorDefinition, Wrapper
 from stractory.actors.kinds import Kind, kind
 from stractory.actors.parameters import check_takes_two
@@ -105,6 +104,8 @@ class Wrappers:
                 "to run their code here, make the client with trust_wrappers=True"
             )
         if code.digest not in self._loaded:
+            from stractory.actors.code import load  # dill is loaded if needed
+
             loaded = load(code)
             check_takes_two(loaded, f"the wrapper of actor {name!r} is a function(connection, options)")
             self._loaded[code.digest] = loaded
