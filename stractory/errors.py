@@ -24,6 +24,7 @@
      |    +-- NoCompatibleWorker                          none runs this Python, or takes its code
      |    +-- ActorQuarantined                            its code ended too many workers
      |    +-- WorkerFull                                  none has room for another actor, or link
+     +-- WorkerNotFound                (LookupError)      no worker has this address
      +-- UnreachableError              (ConnectionError)  nobody answers at an address
      |    +-- RegistryUnavailable
      |    +-- WorkerUnavailable
@@ -97,6 +98,7 @@ __all__ = [
     "UntrustedWrapper",
     "VersionMismatch",
     "WorkerFull",
+    "WorkerNotFound",
     "WorkerUnavailable",
     "WrapperNotFound",
 ]
@@ -218,6 +220,10 @@ class ActorQuarantined(PlacementError):
 
 class WorkerFull(PlacementError):
     """No worker has room for another actor, or one has not for another link; the text tells what to do."""
+
+
+class WorkerNotFound(StractoryError, LookupError):
+    """No worker has this address."""
 
 
 class UnreachableError(StractoryError, ConnectionError):

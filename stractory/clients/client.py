@@ -74,6 +74,11 @@ class Client:
     def __repr__(self) -> str:
         return f"<stractory client of {self._registry.address}>"
 
+    @property
+    def registry(self) -> str:
+        """The address of its registry."""
+        return str(self._registry.address)
+
     # ---- making and ending actors ----------------------------------------------------------------------
 
     def create(
@@ -137,6 +142,20 @@ class Client:
         arguments.check_one_name(name, "destroy")
         with self._within(timeout, f"destroy({name!r})", grace=GRACE) as deadline:
             self._registry.call("destroy", name, deadline=deadline, tell_time=True, tries=1)
+
+    def drain(self, worker: str, *, timeout: float = DEFAULT_TIMEOUT) -> dict[str, ActorInfo | None]:
+        """Have the worker at this address, as in workers(), end in order; returns when it has left.
+
+        Its actors end, and those with ``restart`` come back elsewhere: the dict tells by name what has become
+        of each it had, None where that has ended; one that waits for a worker has the state "waiting". A pool
+        starts another worker at once. Raises WorkerNotFound; WorkerUnavailable when it cannot be told;
+        RegistryUnavailable, AuthError, and CallTimeout after ``timeout`` seconds: it goes on ending.
+        """
+        if not isinstance(worker, str):
+            raise TypeError(f"drain() takes the address of a worker, a str, not {worker!r}")
+        with self._within(timeout, f"drain({worker!r})", grace=GRACE) as deadline:
+            rows = self._registry.call("drain", worker, deadline=deadline, tell_time=True, tries=1)
+        return {name: ActorInfo.from_wire(row) if row else None for name, row in rows}
 
     # ---- using them --------------------------------------------------------------------------------------
 

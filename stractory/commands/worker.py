@@ -202,6 +202,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         voucher=voucher,
     )
     told = end_on_signals()
+    server.dismissed = told.set
 
     def keys_changed() -> None:
         server.keys_changed()

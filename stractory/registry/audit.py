@@ -64,6 +64,21 @@ class Audit:
 
         return destroy if self._add is None else call
 
+    def draining(self, drain: Callable[..., Any], by: Identity, peer: Any) -> Callable[..., Any]:
+        """``drain``, likewise."""
+        who = _who(by, peer)
+
+        def call(worker: Any, *args: Any) -> Any:
+            try:
+                outcome = drain(worker, *args)
+            except BaseException as error:
+                self._tell("drain", error, who, worker=worker)
+                raise
+            self._tell("drain", None, who, worker=worker)
+            return outcome
+
+        return drain if self._add is None else call
+
     def refused(
         self, event: str, error: Exception, peer: Any, by: Identity | None = None, name: Any = None
     ) -> None:
@@ -97,6 +112,7 @@ def _fields(
     name: Any = None,
     digest: Any = None,
     info: ActorInfo | None = None,
+    worker: Any = None,
 ) -> dict[str, Any]:
     return {
         "time": _now(),
@@ -105,7 +121,7 @@ def _fields(
         "kind": info.kind if info else None,
         "definition": digest.hex()[:DIGITS] if isinstance(digest, bytes) else None,
         "epoch": info.epoch if info else None,
-        "worker": info.worker if info else None,
+        "worker": info.worker if info else worker[:512] if isinstance(worker, str) else None,
         **who,
         "outcome": type(error).__name__ if error else OK,
     }

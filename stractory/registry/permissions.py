@@ -5,7 +5,7 @@ from __future__ import annotations
 from stractory.proof.keys import CLIENT, NODE, OPERATOR
 
 _METHODS = {
-    (OPERATOR,): ("define", "create", "destroy"),
+    (OPERATOR,): ("define", "create", "destroy", "drain"),
     (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch"),
     (NODE,): (
         *("register", "beat", "leaving", "goodbye", "blame", "started", "ended", "exited"),

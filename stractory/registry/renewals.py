@@ -54,9 +54,9 @@ class Renewals(Observer):
         """A worker has registered: there is one to start them."""
         self._worker_came.set()
 
-    def wait_for(self, names: Iterable[str]) -> None:
-        """Wait a while until none of them is just coming back."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for(self, names: Iterable[str], patience: float = PATIENCE) -> None:
+        """Wait a while, ``patience`` seconds, until none of them is just coming back."""
+        deadline = time.monotonic() + patience
         for name in names:
             try:
                 while (actor := self._directory.find(name)) is not None and actor.coming:

@@ -167,6 +167,7 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
         "define": registry.define,
         "create": audit.creating(registry.create, identity, peer),
         "destroy": audit.destroying(registry.destroy, registry.find, identity, peer),
+        "drain": audit.draining(registry.drain, identity, peer),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from stractory.errors import ActorExists, ActorNotFound, CallTimeout, WorkerFull
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
+from stractory.registry.draining import Draining
 from stractory.registry.ledger import Ledger
 from stractory.registry.members import Members
 from stractory.registry.orders import Orders
@@ -31,7 +32,8 @@ from stractory.wire.life import Terms, check_name
 class Registry:
     """Places actors and remembers where they are. Never in the data path.
 
-    ``members``: its workers. ``watching``: who is told of all that happens to its actors.
+    ``members``: its workers, one of which ``drain(address, timeout)`` has leave. ``watching``: who is told
+    of all that happens to its actors.
     """
 
     def __init__(self, directory: Directory, store: Store | None = None, settling: float = SETTLING) -> None:
@@ -46,6 +48,7 @@ class Registry:
         self.members = Members(
             directory, ledger, self._orders, self._renewals, self._quarantine, self._changes
         )
+        self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain
         self._definitions = Definitions()
         self._replaced: dict[str, Actor] = {}  # while they end, and until those who follow have the names
         self._settling = Settling(directory, self._changes, remembers=ledger.is_lasting, seconds=settling)

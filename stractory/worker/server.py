@@ -56,7 +56,8 @@ class WorkerServer:
     ``eager_ports``: every actor gets a port of its own at once. ``imports_only``: it starts no actors whose
     init is shipped, only those whose init it can import. ``make_client`` makes the clients that actors
     reach others by, for each a new one. ``children``: the processes that it starts for isolated actors.
-    ``voucher``: what it shares with its parent, if it is such a process.
+    ``voucher``: what it shares with its parent, if it is such a process. ``dismissed`` is called when the
+    registry tells it to leave: whoever runs it is to close it then.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class WorkerServer:
         children: Children | None = None,
         voucher: Voucher | None = None,
     ) -> None:
+        self.dismissed: Callable[[], None] = lambda: None
         self._keys = keys
         self._eager_ports = eager_ports
         self._unproved = Unproved(limits)
@@ -109,6 +111,7 @@ class WorkerServer:
             "destroy": self._destroy,
             "isolate": self._children.start,
             "end_child": self._children.end,
+            "leave": self._leave,
         }
         self.membership = Membership(
             registry,
@@ -232,6 +235,10 @@ class WorkerServer:
     def _exited(self, life: Life, status: int) -> None:
         self._forget_note()
         self.membership.tell_exit(life, status)
+
+    def _leave(self) -> None:
+        log.info("the registry tells this worker to leave")
+        self.dismissed()
 
     def _forget_note(self) -> None:
         if self._voucher is not None:

@@ -12,7 +12,7 @@ from gevent.pool import Group
 from stractory.registry import renewals
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
-from tests.registry.test_service import DEFINITION
+from tests.registry.test_service import DEFINITION, FakeWorker
 from tests.support.chance import chance
 
 
@@ -31,3 +31,9 @@ def registry() -> Registry:
     registry = Registry(Directory(random=chance()), settling=0)
     registry.define(DEFINITION.packed)
     return registry
+
+
+@pytest.fixture
+def worker(registry: Registry) -> FakeWorker:
+    """Its first."""
+    return FakeWorker(registry, b"1")

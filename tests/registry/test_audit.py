@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stractory.errors import ActorExists, ActorNotFound, AuthError, ForbiddenRole
+from stractory.errors import ActorExists, ActorNotFound, AuthError, ForbiddenRole, WorkerNotFound
 from stractory.proof.handshake import Identity
 from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.audit import REFUSALS, Audit, missing
@@ -79,6 +79,16 @@ def test_an_end(record: Record) -> None:
     assert record.last == {**UNKNOWN, **fields, **WHO}
 
 
+def test_a_worker_that_is_told_to_leave(record: Record) -> None:
+    outcome = [("room", ROOM)]
+    assert record.audit.draining(lambda *args: outcome, ALICE, PEER)("10.0.0.2:9001", 5.0) is outcome
+    fields = {**UNKNOWN, "event": "drain", "name": None, "definition": None, "worker": "10.0.0.2:9001", **WHO}
+    assert record.last == {**fields, "outcome": "ok"}
+    with pytest.raises(WorkerNotFound):
+        record.audit.draining(fail(WorkerNotFound("none")), ALICE, PEER)("10.0.0.2:9001", 5.0)
+    assert record.last == {**fields, "outcome": "WorkerNotFound"}
+
+
 @pytest.mark.parametrize("name", [["a list"], 5, None, "x" * 10_000, "\ud800\n"])
 def test_a_name_that_is_none(record: Record, name: Any) -> None:
     with pytest.raises(ValueError):
@@ -110,6 +120,7 @@ def test_nothing_is_recorded_where_there_is_no_record() -> None:
     audit = Audit()
     assert audit.creating(create, ALICE, PEER) is create
     assert audit.destroying(destroy, {}.get, ALICE, PEER) is destroy
+    assert audit.draining(destroy, ALICE, PEER) is destroy
     audit.refused("proof", AuthError("no"), PEER)
 
 

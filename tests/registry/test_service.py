@@ -92,11 +92,6 @@ class FakeWorker:
         return order
 
 
-@pytest.fixture
-def worker(registry: Registry) -> FakeWorker:
-    return FakeWorker(registry, b"1")
-
-
 def create(registry, if_exists="error", create_id=b"mine", timeout=LIMIT, name="room", **asked):
     terms = Terms(**asked)
     return registry.create(name, DEFINITION.digest, {}, if_exists, create_id, terms, timeout)

@@ -17,13 +17,13 @@ from tests.security.guarded import Guarded, calls
 from tests.support.actors import echo
 from tests.support.green import green_until
 
-FOR_OPERATORS = ("define", "create", "destroy")
+FOR_OPERATORS = ("define", "create", "destroy", "drain")
 FOR_CLIENTS = ("lookup", "wait", "list", "workers", "watch")
 FOR_NODES = (
     "register", "beat", "leaving", "goodbye", "child_silent", "child_ended", "blame", "started", "ended",
     "snapshot", "problem", "exited",
 )  # fmt: skip
-OVER_A_WORKERS_OWN_LINK = ("define", "create", "destroy", "isolate", "end_child")
+OVER_A_WORKERS_OWN_LINK = ("define", "create", "destroy", "isolate", "end_child", "leave")
 
 NEEDED = {
     **dict.fromkeys(FOR_OPERATORS, (keys.OPERATOR,)),
