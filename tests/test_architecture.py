@@ -46,8 +46,12 @@ CODE_LOADERS = {
 
 CODE_MODULE = "stractory.actors.code"
 CODE_CALLS = {"eval", "exec", "__import__", "exec_module", "run_path", "run_module"}
-IMPORTERS = {CODE_MODULE, "stractory.actors.rebuilding", "stractory.actors.kinds", "stractory"}
-"""They import by name: what code says that was opened, and what is spelled out in them."""
+CTL = "stractory.commands.ctl"
+IMPORTERS = {CODE_MODULE, "stractory.actors.rebuilding", "stractory.actors.kinds", "stractory", f"{CTL}.main"}
+"""They import by name: what code says that was opened, and what is spelled out in them or their package."""
+
+PROMPT_MODULE, PROMPT = f"{CTL}.prompt", {"code"}
+"""At ``stractoryctl repl`` what its user types is run. No other command loads it, and no daemon."""
 
 BINDING_MODULE = "stractory.net.listener"
 BINDING_CALLS = {"bind", "StreamServer", "DatagramServer", "create_server", "tcp_listener", "bind_and_listen"}
@@ -194,7 +198,9 @@ def test_the_wire_is_pure(module: Module) -> None:
 @every_module
 def test_code_is_loaded_in_one_place(module: Module) -> None:
     if module.name != CODE_MODULE:
-        assert not (outsiders(module) | module.imports) & CODE_LOADERS
+        loaders = CODE_LOADERS - (PROMPT if module.name == PROMPT_MODULE else set())
+        assert not (outsiders(module) | module.imports) & loaders
+        assert PROMPT_MODULE not in module.imports
         assert not module.calls & CODE_CALLS
     if module.name not in IMPORTERS:
         assert "import_module" not in module.calls
@@ -292,11 +298,12 @@ def test_a_registry_process_cannot_open_code() -> None:
 def test_the_design_lists_each_module() -> None:
     listed, folder = set(), ""
     for line in (ROOT / "docs/design.md").read_text(encoding="utf-8").splitlines():
-        if found := re.match(r"    (\w+)/  ", line):
+        if found := re.match(r"    (\w+(?:/\w+)*)/  ", line):
             folder = found[1]
         elif folder and (found := re.match(r"      (\w+(?:, \w+)*)  ", line)):
             listed |= {f"{folder}/{name}" for name in found[1].split(", ")}
         elif not line:
             folder = ""
-    there = {f"{path.parent.name}/{path.stem}" for path in PACKAGE.glob("*/*.py")}
+    paths = [path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")]
+    there = {str(path) for path in paths if len(path.parts) > 1}
     assert listed == {name for name in there if not name.endswith("__init__")}

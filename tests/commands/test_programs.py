@@ -25,6 +25,15 @@ def test_help_loads_nothing_that_it_does_not_need(program: str) -> None:
     assert not [name for name in loaded if name.startswith(HEAVY)]
 
 
+def test_help_of_ctl_loads_little() -> None:
+    command = [sys.executable, "-X", "importtime", str(BIN / "stractoryctl"), "--help"]
+    run = run_program(command, capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0 and "usage: stractoryctl " in run.stdout
+    loaded = [line.rpartition("|")[2].strip() for line in run.stderr.splitlines()]
+    assert "stractory.commands.ctl.arguments" in loaded
+    assert not [name for name in loaded if name.startswith((*HEAVY, "gevent", "configargparse", "rich"))]
+
+
 def test_making_keys_loads_little() -> None:
     command = [sys.executable, "-X", "importtime", str(BIN / "stractory-keygen"), "--help"]
     run = run_program(command, capture_output=True, text=True, timeout=30)

@@ -1,0 +1,81 @@
+"""Commands that check: ping, check-config."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gevent.pool import Pool
+
+from stractory.commands.config import sections_of
+from stractory.commands.ctl.exits import FAILED, UNREACHABLE, WELL
+from stractory.commands.ctl.session import Session
+from stractory.commands.ctl.text import Column, milliseconds, yes
+from stractory.errors import ConfigError, UnreachableError
+from stractory.net.address import address
+from stractory.proof.probe import probe
+from stractory.wire.info import WorkerInfo
+
+PATIENCE = 5.0
+"""Seconds that a worker has to answer, unless ``--timeout`` says otherwise."""
+
+PINGED = (
+    *(Column("what"), Column("address"), Column("reachable", yes), Column("seconds", milliseconds)),
+    Column("problem"),
+)
+SECTIONS = (
+    Column("section", lambda section: section or ""),
+    Column("mistake", lambda mistake: mistake or "none"),
+)
+
+
+def ping(session: Session) -> int:
+    """The registry by a call; each worker by a connection, until it says its first word."""
+    client = session.client
+    client.workers(timeout=session.timeout)  # dials, which is not to count
+    began = time.monotonic()
+    workers = sorted(client.workers(timeout=session.timeout))
+    took = time.monotonic() - began
+    rows = [_row("registry", client.registry, took)]
+    rows += Pool(len(workers) or 1).map(partial(_ping, session.endless or PATIENCE), workers)
+    session.output.table(PINGED, rows)
+    return WELL if all(row["reachable"] for row in rows) else UNREACHABLE
+
+
+def _ping(limit: float, worker: WorkerInfo) -> dict[str, Any]:
+    what = "isolated" if worker.isolated else "worker"
+    try:
+        return _row(what, worker.address, probe(address(worker.address), limit))
+    except UnreachableError as error:
+        return _row(what, worker.address, None, str(error))
+
+
+def _row(what: str, address: str, seconds: float | None, problem: str = "") -> dict[str, Any]:
+    reachable = seconds is not None
+    return {"what": what, "address": address, "reachable": reachable, "seconds": seconds, "problem": problem}
+
+
+def check_config(session: Session) -> int:
+    """Each section, as its program would read it; the files that it names are not opened."""
+    file = session.arguments.file
+    rows = []
+    try:
+        for section in sections_of(file):
+            rows.append({"section": section, "mistake": _mistake(section, file)})
+    except ConfigError as error:
+        rows.append({"section": None, "mistake": str(error)})
+    session.output.table(SECTIONS, rows)
+    return FAILED if any(row["mistake"] for row in rows) else WELL
+
+
+def _mistake(section: str, file: Path) -> str | None:
+    from stractory.commands import registry, worker, workers  # here, as ping needs none of them
+
+    parsers = {"registry": registry.make_parser, "worker": worker.make_parser, "workers": workers.make_parser}
+    try:
+        parsers[section]().check(file)
+    except ConfigError as error:
+        return str(error)
+    return None
