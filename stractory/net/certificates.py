@@ -84,7 +84,7 @@ def _new() -> Certificate:
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError:
         raise ConfigError(
-            "tls = auto needs the package cryptography: pip install 'stractory[tls]', "
+            "tls = auto needs the package cryptography (pip install cryptography), "
             "or set tls to a PEM file with a certificate and its key"
         ) from None
     key = ec.generate_private_key(ec.SECP256R1())

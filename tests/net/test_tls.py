@@ -411,7 +411,7 @@ def test_mistakes_in_files(site: Path) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(ConfigError, match=r"pip install 'stractory\[tls\]', or set tls to a PEM file"):
+    with pytest.raises(ConfigError, match=r"\(pip install cryptography\), or set tls to a PEM file"):
         certificate("auto")
 
 

@@ -20,7 +20,7 @@ def completion(session: Session) -> None:
     try:
         import shtab
     except ImportError:
-        raise StractoryError("completion needs shtab: pip install 'stractory[ctl]'") from None
+        raise StractoryError("completion needs shtab: pip install shtab") from None
     shell = session.arguments.shell
     functions = [
         FUNCTIONS[shell].format(what=what, command=command, program=PROGRAM) for what, command in ASKED

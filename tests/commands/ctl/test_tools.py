@@ -113,7 +113,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
 
 def test_without_shtab(ctl: Ctl, bare: dict[str, str]) -> None:
     told = ctl.complaint(1, "completion", "bash", env=bare)
-    assert told == "completion needs shtab: pip install 'stractory[ctl]'"
+    assert told == "completion needs shtab: pip install shtab"
 
 
 def test_a_terminal_without_rich(ctl: Ctl, bare: dict[str, str]) -> None:
