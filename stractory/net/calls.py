@@ -255,7 +255,9 @@ class Calls:
 
     def _serve(self) -> Server:
         if self._server is None:
-            self._server = Server(self.serving, self.stream.label, self._write, self._allowance)
+            self._server = Server(
+                self.serving, self.stream.label, self._write, self.stream.make_room, self._allowance
+            )
         return self._server
 
     def _stand_for(self, number: int) -> Any:

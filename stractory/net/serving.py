@@ -149,14 +149,21 @@ class Serving:
 
 
 class Server:
-    """One connection's. ``write`` sends a message; ``allowance`` is told of the calls that run."""
+    """One connection's. ``write`` sends a message, for which ``make_room`` waits that there is room;
+    ``allowance`` is told of the calls that run."""
 
-    __slots__ = ("_allowance", "_label", "_runner", "_serving", "_sources", "_write")
+    __slots__ = ("_allowance", "_label", "_make_room", "_runner", "_serving", "_sources", "_write")
 
     def __init__(
-        self, serving: Serving, label: str, write: Callable[[Message], None], allowance: Allowance
+        self,
+        serving: Serving,
+        label: str,
+        write: Callable[[Message], None],
+        make_room: Callable[[], None],
+        allowance: Allowance,
     ) -> None:
         self._allowance = allowance
+        self._make_room = make_room
         self._serving = serving
         self._label = label
         self._write = write
@@ -199,6 +206,8 @@ class Server:
             deadline.set(until)
         serving = self._serving
         try:
+            if call.id is not None:
+                self._make_room()  # or who asks for much and reads nothing could fill the memory
             if function is not None:
                 value = self._run_function(function, call)
             elif serving.turns is None:

@@ -16,10 +16,15 @@ from stractory.net.calls import Calls
 from stractory.net.stream import Stream
 from stractory.proof import keys
 from stractory.proof.dial import dial
+from stractory.wire.codec import encode
 from stractory.wire.dialling import Dial
 from stractory.wire.life import NAME_LIMIT
+from stractory.wire.messages import Call
 from tests.support.actors import echo
 from tests.support.cluster import Cluster
+from tests.support.faults import resident
+from tests.support.green import green_until
+from tests.support.tickets import located
 from tests.wire.test_collisions import ARRAYS, TIMESTAMPS
 
 Insider = Callable[[str], Stream]
@@ -117,3 +122,31 @@ def test_a_look_up_of_many_names_is_answered(strac: stractory.Client, insider: I
     strac.create("a", echo)
     found = Calls(insider(keys.CLIENT)).call("lookup", ["a", "b" * NAME_LIMIT] * 1000)
     assert [bool(row) for row in found] == [True, False] * 1000
+
+
+def much(options):
+    return {"much": lambda: bytes(2 << 20)}
+
+
+def test_who_asks_for_much_and_reads_nothing(breakable: Cluster) -> None:
+    """Calls begin when there is room for their answers."""
+    with breakable.client() as strac:
+        info = strac.create("much", stractory.rpc(much))
+        (pid,) = (worker.pid for worker in strac.workers() if worker.address == info.worker)
+        place = located(keys.load(breakable.key_file), "much", info.epoch)
+        link = dial(address(info.worker), "worker", place)
+        stream = link.open(Dial("actor", "much", info.epoch, place.ticket), label="hog")
+        stream.wait_accepted()
+        before, most = resident(pid), 0
+        for number in range(1, 501):
+            stream.sendall(encode(Call(number, "much", [], {}, None)))
+
+        def given_up() -> bool:
+            nonlocal most
+            most = max(most, resident(pid) - before)
+            return stream.closed
+
+        green_until(given_up)
+        assert most < 150 << 20
+        assert len(strac.get("much").much()) == 2 << 20
+        link.close()
