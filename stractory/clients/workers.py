@@ -81,13 +81,32 @@ class WorkerLinks:
         """A stream to the actor, accepted. Raises WorkerUnavailable, AuthError, ActorLost, StaleLocation."""
         info = location.info
         wanted = Dial("actor", info.name, info.epoch, location.ticket)
-        stream = self._link(location).open(wanted, f"actor {info.name!r}", ActorLost)
-        stream.wait_accepted()
-        return stream
+        with self._using(location) as link:
+            stream = link.open(wanted, f"actor {info.name!r}", ActorLost)
+            stream.wait_accepted()
+            return stream
 
     def call(self, location: Location, method: str) -> Any:
         """Ask an actor's worker something about it. Raises WorkerUnavailable, and what the method raises."""
-        return self._call(self._link(location), location, method)
+        with self._using(location) as link:
+            return self._call(link, location, method)
+
+    @contextmanager
+    def _using(self, location: Location) -> Iterator[Link]:
+        """The link to there. One that was proved by another name, which the key file had before, is dropped.
+
+        Raises StaleTicket for that: the next one is not.
+        """
+        worker = location.info.worker
+        known = self._links.get(worker)
+        link = self._link(location)
+        try:
+            yield link
+        except AuthError as error:
+            if link is not known:
+                raise
+            self._forget(worker, link)
+            raise StaleTicket(str(error)) from None
 
     def _call(self, link: Link, location: Location, method: str) -> Any:
         info = location.info
@@ -147,9 +166,11 @@ class WorkerLinks:
 
         Raises as call(), and ProtocolError for what is no port, or one that asks for no key but should.
         """
-        info, link = location.info, self._link(location)
+        info = location.info
         locked, curve = info.kind == "rpc" and not info.public, None
-        match self._call(link, location, "endpoint"):
+        with self._using(location) as link:
+            told = self._call(link, location, "endpoint")
+        match told:
             case [int() as port, None] if not locked and 0 < port <= HIGHEST:
                 pass
             case [int() as port, bytes() as key] if locked and 0 < port <= HIGHEST and len(key) == KEY_SIZE:
@@ -188,7 +209,7 @@ class WorkerLinks:
                 link.call_at_end(partial(self._forget, worker, link))
             return link
 
-    def _forget(self, worker: str, link: Link, reason: str) -> None:
+    def _forget(self, worker: str, link: Link, reason: str = "") -> None:
         self._calls.pop(link, None)
         if self._links.get(worker) is link:
             del self._links[worker]

@@ -118,6 +118,24 @@ def test_a_registry_of_old_keys_is_reached_with_new_ones(cluster: Cluster, strac
     assert exchange(strac.connect("a")) == b"hello"
 
 
+def test_a_client_whose_file_has_another_name_by_now(cluster: Cluster, strac: stractory.Client) -> None:
+    """Its links to workers are still those of the old one."""
+    master = keys.load(cluster.key_file).keys[0]
+    path = cluster.folder / "own.key"
+    write(path, master.derive(keys.CLIENT, "alice").as_line())
+    strac.create("a", echo)
+    strac.create("room", stractory.rpc(room))
+    with cluster.client(key_file=path) as client:
+        stream = client.connect("a")
+        assert client.get("room").add(1, 2) == 3
+        write(path, master.derive(keys.CLIENT, "bob").as_line())
+        cluster.restart_registry()
+        green_until(lambda: len(strac.workers()) == 2)
+        assert exchange(client.connect("a")) == exchange(stream) == b"hello"
+        with client.connect("room", direct=True) as direct:
+            assert direct.add(1, 2) == 3
+
+
 def test_a_broken_file_changes_nothing(cluster: Cluster, strac: stractory.Client, master: keys.Key) -> None:
     strac.create("a", echo)
     stream = strac.connect("a")
