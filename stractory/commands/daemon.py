@@ -154,9 +154,9 @@ def spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def load_keys(key_file: Path, *binds: Address) -> keys.KeyRing:
-    """The cluster key; made by itself only when everything listens on loopback."""
-    return keys.load(key_file, create=all(bind.is_loopback for bind in binds))
+def load_keys(key_file: Path, *binds: Address, of_registry: bool = False) -> keys.KeyRing:
+    """The cluster key; made by itself only when everything listens on loopback. Raises AuthError."""
+    return keys.load(key_file, create=all(bind.is_loopback for bind in binds), of_registry=of_registry)
 
 
 def say_ready(text: str) -> None:
@@ -205,7 +205,7 @@ def read_keys_again(ring: keys.KeyRing, then: Callable[[], None]) -> None:
     except AuthError as error:
         log.error("the keys stay as they were: %s", error)
     else:
-        log.info("read the keys again: %s", ring)
+        log.info("read the keys again from %s", ring)
         then()
 
 

@@ -72,6 +72,8 @@ def derived(ring: keys.KeyRing, role: str, name: str) -> keys.Key:
     """The key of this role and name. Raises ConfigError for a bad name, and where no key can make it."""
     if not name or not name.isprintable() or name.split() != [name] or len(name.encode()) > NAME_LIMIT:
         raise ConfigError(f"{name!r} is no name: those have 1 to {NAME_LIMIT} bytes that print, no spaces")
+    if name == keys.EVERYBODY:
+        raise ConfigError(f"{name!r} is no name: it stands for all in the line of a master key")
     if name in ring.revoked:
         raise ConfigError(f"the name {name} is revoked in {ring.path}; take another")
     for key in ring.keys:

@@ -109,7 +109,7 @@ def _serve(settings: Settings) -> None:
     from stractory.store.memory import MemoryStore
 
     hangups = Hangups()
-    ring = load_keys(settings.key_file, settings.listen)
+    ring = load_keys(settings.key_file, settings.listen, of_registry=True)
     security = transport_security(settings)
     folder = data_directory(settings)
     store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()

@@ -24,11 +24,15 @@ from struct import Struct
 from typing import Any
 
 from stractory.errors import AuthError
+from stractory.net.files import open_itself
 
 log = logging.getLogger(__name__)
 
 MASTER, OPERATOR, CLIENT, NODE = "master", "operator", "client", "node"
 ROLES = (OPERATOR, CLIENT, NODE)
+
+EVERYBODY = "*"
+"""The name in the line of a master key."""
 
 _MARK = "stractory-key-v1"
 _REVOKED_MARK = "stractory-revoked-v1"
@@ -63,7 +67,7 @@ class Key:
     @classmethod
     def new_master(cls, path: Path) -> Key:
         """One that nobody has yet."""
-        return cls(os.urandom(4).hex(), MASTER, "*", os.urandom(32), path)
+        return cls(os.urandom(4).hex(), MASTER, EVERYBODY, os.urandom(32), path)
 
     def as_line(self) -> str:
         """Its line of a key file, with the secret."""
@@ -78,19 +82,38 @@ class Key:
 
 
 class KeyRing:
-    """The keys of one file, first the current one, and the names that it has ``revoked``."""
+    """The keys of one file, first the current one, and the names that it has ``revoked``.
 
-    def __init__(self, keys: list[Key], path: Path, revoked: Collection[str] = ()) -> None:
+    ``of_registry``: it is no use without a master key. Raises AuthError, then.
+    """
+
+    def __init__(
+        self, keys: list[Key], path: Path, revoked: Collection[str] = (), *, of_registry: bool = False
+    ) -> None:
+        if of_registry and MASTER not in [key.role for key in keys]:
+            raise AuthError(
+                f"the key in {path} is for the role {_roles(keys)}; a registry needs the master key, in the "
+                "file that stractory-keygen made first"
+            )
         self.keys = keys
         self.path = path
         self.revoked = frozenset(revoked)
+        self._of_registry = of_registry
 
     def __repr__(self) -> str:
-        return f"<KeyRing {self.path}: {self.keys}, revoked: {sorted(self.revoked)}>"
+        return f"<KeyRing {self}>"
+
+    def __str__(self) -> str:
+        keys = ", ".join(
+            f"{key.id} {key.role}" if key.role == MASTER else f"{key.id} {key.role} {key.name}"
+            for key in self.keys
+        )
+        revoked = f"; revoked: {', '.join(sorted(self.revoked))}" if self.revoked else ""
+        return f"{self.path}: {keys}{revoked}"
 
     def read_again(self) -> None:
         """Become what the file has now, for all who hold this. Raises AuthError, and stays as it was."""
-        new = load(self.path)
+        new = load(self.path, of_registry=self._of_registry)
         self.keys, self.revoked = new.keys, new.revoked
 
     def secrets_for(self, purpose: bytes) -> list[bytes]:
@@ -118,8 +141,8 @@ class KeyRing:
                 if key.name in self.revoked:
                     raise AuthError(f"the name {key.name} is revoked in {self.path}")
                 return key
-        there = " and ".join(dict.fromkeys(key.role for key in self.keys))
-        raise AuthError(f"the key in {self.path} is for the role {there}; needed: {' or '.join(roles)}")
+        needed = " or ".join(roles)
+        raise AuthError(f"the key in {self.path} is for the role {_roles(self.keys)}; needed: {needed}")
 
     def check_not_revoked(self, name: str) -> None:
         """Raises AuthError for a name that is. It may be told that one: it does not name the file."""
@@ -137,6 +160,10 @@ class KeyRing:
                 if (key.role, key.name) == (role, name):
                     return key
         return None
+
+
+def _roles(keys: list[Key]) -> str:
+    return " and ".join(dict.fromkeys(key.role for key in keys))
 
 
 def _user_name() -> str:
@@ -170,12 +197,24 @@ def own_home() -> Path | None:
     return None
 
 
-def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
+def load(path: Path | None = None, *, create: bool = False, of_registry: bool = False) -> KeyRing:
     """The keys in ``path`` (by default :func:`default_path`), made first if ``create`` and it is missing.
 
-    Only the folder of a default path is made with it. Raises AuthError when there is no usable key.
+    Only the folder of a default path is made with it. ``of_registry``: it has to have a master key.
+
+    Raises AuthError when there is no usable key; where the variable named the file, the text says so.
     """
     path = (path or default_path()).absolute()  # whoever changes the folder later still means this file
+    try:
+        return _load(path, create, of_registry)
+    except AuthError as error:
+        named = os.environ.get("STRACTORY_KEY_FILE")
+        if named and path == Path(named).absolute():
+            raise AuthError(f"STRACTORY_KEY_FILE: {error}") from None
+        raise
+
+
+def _load(path: Path, create: bool, of_registry: bool) -> KeyRing:
     try:
         if create and not path.exists():
             if path in (_own_path(), _MACHINE):
@@ -183,11 +222,13 @@ def load(path: Path | None = None, *, create: bool = False) -> KeyRing:
             elif not path.parent.exists():
                 raise AuthError(f"no key file at {path}, and none is made: there is no folder {path.parent}")
             write_new(path)
-        return _read(path)
+        return _read(path, of_registry)
+    except AuthError:  # an OSError too, which has named the file
+        raise
     except FileNotFoundError:
         raise AuthError(
-            f"no key file at {path}; a registry or worker on loopback makes one, or name it by "
-            "--key-file or STRACTORY_KEY_FILE"
+            f"no key file at {path}; a registry or worker on loopback makes one, or stractory-keygen "
+            "--out FILE does; or name it by --key-file or STRACTORY_KEY_FILE"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         text = getattr(error, "strerror", None) or error
@@ -218,9 +259,8 @@ def write_key(path: Path, key: Key) -> None:
         os.unlink(temporary)
 
 
-def _read(path: Path) -> KeyRing:
-    # Without O_NONBLOCK the opening of a fifo waits for somebody who writes into it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+def _read(path: Path, of_registry: bool) -> KeyRing:
+    descriptor = open_itself(path, os.O_RDONLY)
     with open(descriptor, encoding="utf-8") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -238,7 +278,8 @@ def _read(path: Path) -> KeyRing:
     keys = [key for key in found if isinstance(key, Key)]
     if not keys:
         raise AuthError(f"the key file {path} has no key")
-    return KeyRing(keys, path, [name for name in found if isinstance(name, str)])
+    revoked = [name for name in found if isinstance(name, str)]
+    return KeyRing(keys, path, revoked, of_registry=of_registry)
 
 
 def _parse(line: str, path: Path, number: int) -> Key | str:

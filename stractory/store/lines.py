@@ -21,6 +21,7 @@ from gevent.threadpool import ThreadPool
 
 from stractory.errors import ConfigError
 from stractory.net.descriptors import descriptors, is_lack
+from stractory.net.files import open_itself
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class Lines:
 def _append(path: Path, data: bytes) -> OSError | None:
     """All of it or nothing; in the native thread. What it raised is a value, or gevent prints it."""
     try:
-        with open(path, "ab", buffering=0, opener=_for_its_owner) as file:
+        with open(path, "ab", buffering=0, opener=open_itself) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "Not a regular file")
@@ -131,8 +132,3 @@ def _append(path: Path, data: bytes) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    """Whoever can move it away must not have another written instead, nor a pipe waited for."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)

@@ -92,6 +92,7 @@ def test_a_file_is_made_once(ring: keys.KeyRing, tmp_path: Path) -> None:
         (["--role=client", "--name=", "--key-file=FILE"], 1, "'' is no name"),
         (["--role=client", "--name=a\x1b[m", "--key-file=FILE"], 1, r"'a\x1b[m' is no name"),
         (["--role=client", f"--name={'n' * 129}", "--key-file=FILE"], 1, "is no name: those have 1 to 128"),
+        (["--role=client", "--name=*", "--key-file=FILE"], 1, "'*' is no name: it stands for all"),
         (["--role=client", "--name=mallory", "--key-file=FILE"], 1, "the name mallory is revoked in FILE"),
         (["--role=client", "--name=alice", "--key-file=FILE.none"], 1, "no key file at FILE.none"),
         (["--role=client", "--name=alice", "--key-file=BOB"], 1, "BOB has no master key"),

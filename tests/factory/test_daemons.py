@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 import gevent
 import pytest
@@ -213,6 +214,33 @@ def test_a_registry_with_another_key_does_not_start(tmp_path):
         said = cluster.errors()[said_before:].splitlines()
         assert "was made with another cluster key: start the registry with that, or use another" in said[-1]
         assert not any("Traceback" in line for line in said)
+
+
+def test_a_registry_needs_the_master_key(tmp_path):
+    with Cluster(workers=0) as cluster:
+        registry = cluster.registry
+        assert registry is not None
+        master = keys.load(cluster.key_file).keys[0]
+        path = tmp_path / "n.key"
+        keys.write_key(path, master.derive(keys.NODE, "pool"))
+
+        def needed(where: Path) -> str:
+            return (
+                f"the key in {where} is for the role node; a registry needs the master key, in the file that"
+                " stractory-keygen made first"
+            )
+
+        daemon = cluster.daemon("stractory", "--listen=0", "--data-dir=none", f"--key-file={path}")
+        assert daemon.join() == 1
+        assert cluster.errors().splitlines()[-1] == f"stractory: {needed(path)}"
+
+        path.rename(cluster.key_file)
+        registry.process.send_signal(signal.SIGHUP)
+        stay = f"the keys stay as they were: STRACTORY_KEY_FILE: {needed(cluster.key_file)}"
+        until(lambda: stay in cluster.errors())
+        keys.write_key(tmp_path / "kept.key", master)
+        with cluster.client(key_file=tmp_path / "kept.key") as strac:
+            assert strac.list() == []
 
 
 def test_worker_with_another_key_is_told(tmp_path):

@@ -36,8 +36,47 @@ def test_a_folder_is_no_key_file(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_that_may_not_be_made(tmp_path: Path) -> None:
-    with pytest.raises(AuthError, match="no key file at"):
+    with pytest.raises(AuthError, match=r"^no key file at .*stractory-keygen --out FILE does"):
         keys.load(tmp_path / "cluster.key")
+
+
+def test_a_file_that_a_variable_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRACTORY_KEY_FILE", str(tmp_path / "cluster.key"))
+    for path in (None, tmp_path / "cluster.key"):  # which is how daemons name it
+        with pytest.raises(AuthError, match=r"^STRACTORY_KEY_FILE: no key file at"):
+            keys.load(path)
+    with pytest.raises(AuthError, match=r"^no key file at"):
+        keys.load(tmp_path / "other.key")
+
+
+def test_a_ring_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.key"
+    master, node = (
+        keys.Key("35809d59", keys.MASTER, "*", b"", path),
+        keys.Key("1a2b", keys.NODE, "pool1", b"", path),
+    )
+    assert str(keys.KeyRing([master, node], path, ["bob"])) == (
+        f"{path}: 35809d59 master, 1a2b node pool1; revoked: bob"
+    )
+    assert str(keys.KeyRing([node], path)) == f"{path}: 1a2b node pool1"
+
+
+@pytest.mark.parametrize("role", keys.ROLES)
+def test_a_registry_needs_a_master_key(tmp_path: Path, role: str) -> None:
+    path = tmp_path / "cluster.key"
+    ring = keys.load(path, create=True, of_registry=True)
+    derived = ring.keys[0].derive(role, "alice").as_line()
+    rewrite(path, derived)
+    with pytest.raises(
+        AuthError, match=f"the key in {path} is for the role {role}; a registry needs the master"
+    ):
+        keys.load(path, of_registry=True)
+    with pytest.raises(AuthError, match="a registry needs the master key"):
+        ring.read_again()
+    assert ring.credential(keys.NODE)  # it stayed as it was
+    rewrite(path, derived, ring.keys[0].as_line())
+    ring.read_again()
+    assert len(ring.keys) == 2
 
 
 def test_the_default_is_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,14 +112,16 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cluster.key"
     keys.load(path, create=True)
     path.chmod(0o640)
-    with pytest.raises(AuthError, match="chmod 600"):
+    with pytest.raises(
+        AuthError, match=rf"^the key file {path} can be used by others \(mode 640\): chmod 600 {path}$"
+    ):
         keys.load(path)
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     keys.load(tmp_path / "real.key", create=True)
     (tmp_path / "cluster.key").symlink_to(tmp_path / "real.key")
-    with pytest.raises(AuthError, match="cannot use"):
+    with pytest.raises(AuthError, match=r"cluster\.key: it is a symbolic link; name the file itself$"):
         keys.load(tmp_path / "cluster.key")
 
 
