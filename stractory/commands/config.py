@@ -18,6 +18,7 @@ This module knows the daemons' sections, not their settings, and nothing heavy: 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
@@ -38,7 +39,7 @@ from stractory.commands.values import (
     suggestion,
     yes_no,
 )
-from stractory.errors import ConfigError
+from stractory.errors import ConfigError, StoreError
 from stractory.net.address import address, addresses
 from stractory.version import VERSION
 
@@ -78,6 +79,7 @@ class Parser:
         self._program = program
         self._types: dict[str, Callable[[str], Any]] = {}
         self._defaults: dict[str, str | None] = {}
+        self._usual: dict[str, Callable[[Settings], object]] = {}
         self._alternatives: list[tuple[str, ...]] = []
         self._rules: list[Callable[[Settings], object]] = []
         self._file = _IniSection(section, known=self._types)
@@ -110,14 +112,18 @@ class Parser:
         default: str | None = None,
         help: str,
         aliases: Sequence[str] = (),
+        usual: Callable[[Settings], object] | None = None,
     ) -> None:
         """Declare a setting: ``--name``, or ``name`` in the file, or STRACTORY_NAME in the environment.
 
         ``type`` makes the value of a text, or raises ValueError with a sentence for the user. ``default`` is
         a text too; None means that the setting may be absent. ``aliases`` are more options, dashes included.
-        A :func:`yes_no` setting can be given as ``--name`` alone.
+        A :func:`yes_no` setting can be given as ``--name`` alone. ``usual``: what the program makes of the
+        other settings where this one is not given, None or a thing to show by --print-config.
         """
         attribute = name.replace("-", "_")
+        if usual is not None:
+            self._usual[name] = usual
         self._types[name], self._defaults[name] = type, default
         notes = [f"default: {default}"] if default is not None else []
         notes += [f"{alias} is the same" for alias in aliases]
@@ -150,13 +156,23 @@ class Parser:
             given = self._given(argv, os.environ if environ is None else environ)
             settings = self._convert(given)
             if "print_config" in given:
-                print(_table(settings))
+                print(self._table(settings))
                 raise SystemExit(0)
             self._keep_rules(settings)
         except ConfigError as error:
             print(f"{self._program}: {error}", file=sys.stderr)
             raise SystemExit(2) from None
         return settings
+
+    def _table(self, settings: Settings) -> str:
+        texts: dict[str, object] = dict(settings.texts)
+        for name, usual in self._usual.items():
+            if settings.sources[name] == "default":
+                with contextlib.suppress(StoreError):  # told at the start, for it takes a disk
+                    texts[name] = usual(settings)
+        rows = [(name, str(text or "(none)"), settings.sources[name]) for name, text in texts.items()]
+        name_width, text_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+        return "\n".join(f"{name:{name_width}}  {text:{text_width}}  {source}" for name, text, source in rows)
 
     def check(self, file: Path) -> None:
         """Whether this file, and nothing else, makes settings. Raises ConfigError."""
@@ -226,12 +242,6 @@ def _culprit(name: str, source: str) -> str:
     return f"--{name}" if source == "command line" else f"{source}: {name}"
 
 
-def _table(settings: Settings) -> str:
-    rows = [(name, text or "(none)", settings.sources[name]) for name, text in settings.texts.items()]
-    name_width, text_width = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "\n".join(f"{name:{name_width}}  {text:{text_width}}  {source}" for name, text, source in rows)
-
-
 class _Arguments(configargparse.ArgumentParser):  # type: ignore[misc]  # configargparse has no types
     """The command line's parser; a mistake is an exception and not the end of the process."""
 
@@ -273,6 +283,8 @@ class _IniSection(configargparse.ConfigFileParser):  # type: ignore[misc]
                     raise ConfigError(f"{place}: {name!r} stands before the first [section]")
                 if not value:
                     raise ConfigError(f"{place}: {name!r} has no value")
+                if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                    raise ConfigError(f"{place}: {name!r}: values have no quotes: leave them out")
             first_line = first_lines.setdefault((section, name), number)
             if first_line < number:
                 what = f"{name!r} in [{section}]" if name else f"[{section}]"

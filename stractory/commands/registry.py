@@ -23,7 +23,7 @@ from stractory.commands.daemon import (
     transport_security,
     warn_of_variables,
 )
-from stractory.errors import StoreError
+from stractory.errors import ConfigError, StoreError
 from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
 from stractory.store.data_directory import default_directory
@@ -40,8 +40,12 @@ NOWHERE = Path(os.devnull)
 
 
 def path_or_none(text: str) -> Path:
-    """A path, or "none" for NOWHERE."""
-    return NOWHERE if text == "none" else path(text)
+    """A path, or "none" for NOWHERE. Raises ConfigError for a word that looks as if it meant that."""
+    if text == "none":
+        return NOWHERE
+    if text.lower() in ("no", "off", "false", "none"):
+        raise ConfigError(f"{text!r} is no path here: did you mean 'none'? A file of that name is ./{text}")
+    return path(text)
 
 
 def _usual_directory() -> str | None:
@@ -68,11 +72,13 @@ def make_parser() -> Parser:
         "data-dir",
         type=path_or_none,
         default=_usual_directory(),
+        usual=data_directory,
         help="the folder of what survives a restart; none keeps it in memory, as the default does for port 0",
     )
     parser.setting(
         "audit-log",
         type=path_or_none,
+        usual=lambda settings: audit_log(settings, data_directory(settings)),
         help="the record of who created and ended what; by default audit.log in data-dir, if there is one",
     )
     for role, default in (("client", "1M"), ("operator", "64M")):

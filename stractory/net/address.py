@@ -34,9 +34,10 @@ class Address(NamedTuple):
 
 
 def address(text: str) -> Address:
-    """``9000``, ``:9000``, ``host:9000`` or ``[::1]:9000``; the host is 127.0.0.1 unless given.
+    """``9000``, ``host:9000`` or ``[::1]:9000``; the host is 127.0.0.1 unless given.
 
-    Raises ConfigError for anything else, and for a port above 65535.
+    Raises ConfigError for anything else, also ``:9000`` (of a shell's variable that is not set), and for a
+    port above 65535.
     """
     match = _ADDRESS.fullmatch(text.strip())
     if match is None:
@@ -49,12 +50,23 @@ def address(text: str) -> Address:
             ipaddress.IPv6Address(ipv6)
         except ValueError:
             raise ConfigError(f"{text!r} is not an address: {ipv6!r} is not IPv6") from None
+    if match["host"] == "":
+        raise ConfigError(f"{text!r} names no host: write {port} for this machine, or host:{port}")
     return Address(ipv6 or match["host"] or DEFAULT_HOST, port)
 
 
 def addresses(text: str) -> tuple[Address, ...]:
-    """Addresses with commas between them: ``9001,9002`` or ``10.0.0.1:9001, 10.0.0.1:9002``."""
-    return tuple(address(part.strip()) for part in text.split(","))
+    """Addresses with commas between them: ``9001,9002`` or ``10.0.0.1:9001, 10.0.0.1:9002``.
+
+    Raises ConfigError as address() does, and for one that is there twice, unless its port is 0: any free one.
+    """
+    found: list[Address] = []
+    for part in text.split(","):
+        one = address(part)
+        if one.port and one in found:
+            raise ConfigError(f"{text!r} has {one} twice")
+        found.append(one)
+    return tuple(found)
 
 
 def spell(peer: Any) -> str:

@@ -169,13 +169,13 @@ def test_form_of_the_file(ini: Callable[[bytes], str]) -> None:
         b"  listen=9001,[::1]:9002\r\n"
         b"respawn_delay = 2\r\n"
         b"working-dir = /a dir # with = and ; \xc3\xa9 %(x)s\r\n"
-        b"key-file = [1, 2]"
+        b"key-file = 'a' \"b"
     )
     settings = parse("-c", file)
     assert settings.listen == (Address("127.0.0.1", 9001), Address("::1", 9002))
     assert settings.respawn_delay == 2
     assert settings.working_dir == Path("/a dir # with = and ; é %(x)s")
-    assert settings.key_file == Path("[1, 2]")
+    assert settings.key_file == Path("'a' \"b")
     assert settings.sources["respawn-delay"] == "etc/workers.ini:7"
 
 
@@ -204,6 +204,8 @@ def test_form_of_the_file(ini: Callable[[bytes], str]) -> None:
         ("[registry]\n= 5", "2: '= 5' is neither [section] nor name = value"),
         ("[workers", "1: '[workers' is neither [section] nor name = value"),
         ("[workers]\nkey-file =", "2: 'key-file' has no value"),
+        ('[workers]\nkey-file = "a b"', "2: 'key-file': values have no quotes: leave them out"),
+        ("[registry]\nlisten = ''", "2: 'listen': values have no quotes: leave them out"),
         ("listen = 9001", "1: 'listen' stands before the first [section]"),
         ("[workers]\nrespawn-delay = soon", "2: respawn-delay: 'soon' is not a number of seconds, 0 or more"),
         ("[workers]\ninsecure-plaintext = maybe", "2: insecure-plaintext: 'maybe' is neither yes nor no"),
@@ -516,7 +518,6 @@ def test_a_type_may_raise_any_value_error(capsys: pytest.CaptureFixture[str]) ->
     ("text", "host", "port"),
     [
         ("9000", "127.0.0.1", 9000),
-        (":9000", "127.0.0.1", 9000),
         ("0", "127.0.0.1", 0),
         ("localhost:65535", "localhost", 65535),
         ("0.0.0.0:9000", "0.0.0.0", 9000),  # noqa: S104  # nothing is bound here
@@ -539,6 +540,19 @@ def test_address(text: str, host: str, port: int) -> None:
 def test_not_an_address(text: str) -> None:
     with pytest.raises(ConfigError, match="is not an address"):
         address(text)
+
+
+@pytest.mark.parametrize("type", [address, addresses])
+def test_an_address_without_its_host(type: Callable[[str], object]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        type(":9000")
+    assert str(raised.value) == "':9000' names no host: write 9000 for this machine, or host:9000"
+
+
+def test_an_address_that_is_there_twice() -> None:
+    with pytest.raises(ConfigError, match=r"'9081,127\.0\.0\.1:9081' has 127\.0\.0\.1:9081 twice"):
+        addresses("9081,127.0.0.1:9081")
+    assert addresses("0,0,9081") == (address("0"), address("0"), address("9081"))
 
 
 def test_address_as_text() -> None:

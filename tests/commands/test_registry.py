@@ -33,14 +33,33 @@ def test_the_key_file_that_will_be_used_is_shown(
     assert line.split() == ["key-file", str(tmp_path / ".config/stractory/cluster.key"), "default"]
 
 
-def test_where_data_will_go_is_shown(
+def test_where_data_and_the_record_will_go_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def shown(*arguments: str) -> list[list[str]]:
+        with pytest.raises(SystemExit):
+            make_parser().parse(["--print-config", *arguments], {})
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        return [line[1:] for line in lines if line[0] in ("data-dir", "audit-log")]
+
+    folder = tmp_path / "stractory/registry-9081"
+    assert shown("--listen=9081") == [[str(folder), "default"], [str(folder / "audit.log"), "default"]]
+    assert shown("--listen=0") == [["(none)", "default"]] * 2
+    assert shown("--data-dir=a") == [["a", "command", "line"], ["a/audit.log", "default"]]
+    assert shown("--data-dir=none", "--audit-log=b") == [[name, "command", "line"] for name in ("none", "b")]
+
+
+@pytest.mark.parametrize("word", ["no", "off", "False", "None"])
+def test_a_word_for_none_is_no_path(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        make_parser().parse(["--print-config"], {})
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("data-dir")]
-    assert line.split() == ["data-dir", str(tmp_path / "stractory/registry-PORT"), "default"]
+        make_parser().parse([f"--audit-log={word}"], {})
+    assert capsys.readouterr().err == (
+        f"stractory: --audit-log: {word!r} is no path here: did you mean 'none'?"
+        f" A file of that name is ./{word}\n"
+    )
+    assert make_parser().parse([f"--audit-log=./{word}"], {}).audit_log == Path(word)
 
 
 def test_where_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
