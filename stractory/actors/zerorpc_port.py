@@ -67,6 +67,7 @@ class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
         self._sessions: set[BlockingCarrier] = set()
         own[SESSION] = _Session(_Entrance(owner, epoch, serving, self._sessions))
         self._events = _ValidEvents(zmq.ROUTER, context())
+        self._events.actor = name
         self._events.setsockopt(zmq.LINGER, LINGER)
         self._events.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)  # without a word it makes room for anything
         self._events.setsockopt(zmq.HANDSHAKE_IVL, int(TIME_LIMIT * 1000))  # and has 30 seconds
@@ -128,6 +129,7 @@ class _ValidEvents(Events):  # type: ignore[misc]
     """Without malformed ones, and without end only in appearance: zerorpc's green threads hand each other
     event after event, as long as there are any, in one and the same turn of the loop."""
 
+    actor = ""  # whose port it is
     _passed = 0
 
     def emit_event(self, event: Any, timeout: float | None = None) -> None:
@@ -146,16 +148,12 @@ class _ValidEvents(Events):  # type: ignore[misc]
                 event = super().recv(timeout)
             except (gevent.Timeout, OSError):
                 raise
-            except Exception as error:
-                _dropped(type(error).__name__)
-                continue
-            if _is_valid(event):
+            except Exception:
+                event = None  # not even msgpack
+            if event is not None and _is_valid(event):
                 return event
-            _dropped("it is malformed")
-
-
-def _dropped(why: str) -> None:
-    refusals.hear(f"zerorpc: {why}", f"zerorpc: an event was dropped: {why}")
+            what = "what came to its zerorpc port is no message of zerorpc's, and was dropped"
+            refusals.hear("zerorpc: dropped", f"actor {self.actor!r}: {what}")
 
 
 def _is_valid(event: Any) -> bool:
@@ -187,7 +185,8 @@ class _Multiplexer(ChannelMultiplexer):  # type: ignore[misc]
                 try:
                     channel._queue.put(event, timeout=STUCK)
                 except Full:  # its client sent more than it may, and broke it
-                    refusals.hear("zerorpc: stuck", "zerorpc: a channel takes no more events and is cut off")
+                    what = "a channel of its zerorpc port takes no more events and is cut off"
+                    refusals.hear("zerorpc: stuck", f"actor {self._events.actor!r}: {what}")
                     self._active_channels.pop(id, None)
 
 

@@ -13,7 +13,7 @@ from stractory.clients.arguments import joined_address, registry_address
 from stractory.clients.background import BackgroundClient
 from stractory.clients.client import Client
 from stractory.errors import ConfigError
-from stractory.net.address import DEFAULT_HOST
+from stractory.net.address import DEFAULT_HOST, Address, address
 
 DEFAULT_REGISTRY = "127.0.0.1:9000"
 DEFAULT_PORT = 9000
@@ -49,9 +49,7 @@ def client(
     Raises ConfigError for an address that is none, and a ``tls_ca`` that cannot be used.
     """
     if host is None and port is None:
-        # "" counts as not given, as an empty variable does.
-        given = registry if registry not in (None, "") else os.environ.get("STRACTORY_REGISTRY")
-        where = registry_address(given or DEFAULT_REGISTRY)
+        where = _given_address(registry)
     elif registry is None:
         where = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
     else:
@@ -67,3 +65,13 @@ def client(
     if background and not monkey.is_module_patched("threading"):
         return cast(Client, BackgroundClient(lambda share: make(share=share)))
     return make()
+
+
+def _given_address(registry: str | int | None) -> Address:
+    """As it was passed, or as the environment has it; "" counts as not given in both."""
+    if registry not in (None, ""):
+        return registry_address(registry)
+    try:
+        return address(os.environ.get("STRACTORY_REGISTRY") or DEFAULT_REGISTRY)
+    except ConfigError as error:
+        raise ConfigError(f"STRACTORY_REGISTRY: {error}") from None

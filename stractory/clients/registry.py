@@ -118,10 +118,10 @@ class RegistryLink:
                     raise
                 except (UnreachableError, LinkError) as error:
                     if not self._answered:
-                        raise RegistryUnavailable(f"registry {self.address}: {error}") from None
+                        raise RegistryUnavailable(f"no link to the registry: {self._why(error)}") from None
                     if not deadline.allows(RETRY_DELAY):  # said now, for it tells more than that time is up
-                        late = deadline.spell(f"registry {self.address} did not come back")
-                        raise RegistryUnavailable(f"{late}: {error}") from None
+                        late = deadline.spell("the registry did not come back")
+                        raise RegistryUnavailable(f"{late}: {self._why(error)}") from None
                     gevent.sleep(RETRY_DELAY)
             return self._calls
 
@@ -144,6 +144,11 @@ class RegistryLink:
         if replaced is not None:
             replaced.close(linger=0)  # it may be well, if only the stream was given up
         self._on_link(link)
+
+    def _why(self, error: Exception) -> str:
+        """In words that name the address, once."""
+        text = str(error)
+        return text if str(self.address) in text else f"{self.address}: {text}"
 
     def close(self) -> None:
         """End the link, and the calls that wait for an answer."""

@@ -228,12 +228,20 @@ def _send(sock: Connection, message: dict[str, Any]) -> bytes:
 def _receive(sock: Connection, head: bytes = b"") -> tuple[dict[str, Any], bytes]:
     magic, length = _HEAD.unpack(head or _read_exactly(sock, _HEAD.size))
     if magic != _MAGIC or length > _MESSAGE_LIMIT:
-        raise ProtocolError("it does not speak stractory's handshake")
+        raise ProtocolError(f"it does not speak stractory's handshake{_instead(magic)}")
     packed = _read_exactly(sock, length)
     message = unpack(packed)
     if not isinstance(message, dict):
         raise ProtocolError("malformed handshake")
     return message, packed
+
+
+def _instead(magic: bytes) -> str:
+    if magic.startswith(b"\x16\x03"):
+        return ": it sent TLS"
+    if magic in (b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"HTTP"):
+        return ": it sent HTTP"
+    return ""
 
 
 def _read_exactly(sock: Connection, size: int) -> bytes:

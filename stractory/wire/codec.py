@@ -146,7 +146,9 @@ def check_value(value: Any, name: str) -> None:
 def _check_large(size: int, named: dict[str, Any], limit: int = MESSAGE_LIMIT) -> None:
     """Of more than _ITEM_LIMIT bytes: with less, no array has so many items. Raises ValueError."""
     if size > limit:
-        raise ValueError(f"a message of {size} bytes; at most {limit} can be sent")
+        # Only registries have others than MESSAGE_LIMIT.
+        setting = "" if limit == MESSAGE_LIMIT else " (client-message-limit, or operator-, of the registry)"
+        raise ValueError(f"a message of {size} bytes; at most {limit} can be sent{setting}")
     check_items(named, _ITEM_LIMIT)
 
 

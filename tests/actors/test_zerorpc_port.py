@@ -234,6 +234,18 @@ def test_malformed_events(endpoint: str, stock: zerorpc.Client, parts: list[byte
     assert stock.add(2, 2) == 4
 
 
+@pytest.mark.parametrize("garbage", [b"\xc1", b"\7"])
+def test_what_is_no_event_is_told(endpoint: str, garbage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    raw = raw_client(endpoint)
+    raw.send_multipart([b"", garbage])
+    raw.send_multipart([b"", garbage])
+    green_until(lambda: caplog.messages)
+    assert caplog.messages == [
+        "actor 'room': what came to its zerorpc port is no message of zerorpc's, and was dropped"
+    ]
+    raw.close()
+
+
 def raw_client(endpoint: str) -> Any:
     """A ZeroMQ socket that may say what it likes."""
     raw = zmq.Context.instance().socket(zmq.DEALER)

@@ -168,6 +168,15 @@ def test_addresses():
     assert repr(stractory.client(host="::1")) == "<stractory client of [::1]:9000>"
 
 
+def test_an_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRACTORY_REGISTRY", "foo")
+    for nothing in (None, ""):
+        with pytest.raises(stractory.ConfigError, match=r"^STRACTORY_REGISTRY: 'foo' is not an address"):
+            stractory.client(nothing)
+    with pytest.raises(stractory.ConfigError, match=r"^'bar' is not an address"):
+        stractory.client("bar")
+
+
 def test_wrong_addresses():
     with pytest.raises(stractory.ConfigError, match="not both"):
         stractory.client("a:1", port=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import gevent
 import pytest
 from gevent.event import Event
@@ -138,8 +140,10 @@ def test_a_registry_that_takes_links_and_no_streams(play, monkeypatch):
     monkeypatch.setattr("stractory.clients.registry.TIME_LIMIT", 0.2)
     script, strac = play(None)
     script.accepts = False
-    with strac, pytest.raises(stractory.RegistryUnavailable, match=str(script.listener.address)):
+    with strac, pytest.raises(stractory.RegistryUnavailable) as raised:
         strac.wait("name")
+    text = str(raised.value)
+    assert text.startswith("no link to the registry: ") and text.count(str(script.listener.address)) == 1
 
 
 def test_a_registry_that_does_not_come_back(play):
@@ -148,7 +152,8 @@ def test_a_registry_that_does_not_come_back(play):
         assert strac.list() == []
         script.listener.close()
         script.links[0].close(linger=0)
-        late = rf"{script.listener.address} did not come back in 0\.3 s: nobody answers at .*refused"
+        where = re.escape(str(script.listener.address))
+        late = rf"^the registry did not come back in 0\.3 s: nobody answers at {where}: [^:]*refused$"
         with pytest.raises(stractory.RegistryUnavailable, match=late):
             strac.list(timeout=0.3)
 

@@ -139,6 +139,22 @@ def test_garbage_is_refused(ring: keys.KeyRing, garbage: bytes) -> None:
     assert isinstance(theirs, (ProtocolError, OSError))
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", ": it sent HTTP"),
+        (b"\x16\x03\x01\x02\x00\x01", ": it sent TLS"),
+        (b"EHLO example.org\r\n", ""),
+    ],
+)
+def test_what_was_sent_instead_is_told(ring: keys.KeyRing, sent: bytes, told: str) -> None:
+    theirs, _ = meet(
+        lambda sock: handshake.prove_to_client(sock, "registry", handshake.holders(ring, keys.ROLES)),
+        lambda sock: [sock.sendall(sent), sock.recv(4096), sock.recv(4096)],
+    )
+    assert str(theirs) == f"it does not speak stractory's handshake{told}"
+
+
 def test_a_peer_that_drips_is_dropped_in_time(ring: keys.KeyRing) -> None:
     admit = handshake.holders(ring, keys.ROLES)
     theirs, _ = meet(

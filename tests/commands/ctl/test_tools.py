@@ -25,7 +25,7 @@ SAMPLES = Path(__file__).parents[3] / "etc"
 
 def test_a_registry_that_is_away(ctl: Ctl) -> None:
     told = ctl.complaint(4, "--registry=1", "ls")
-    assert told == "registry 127.0.0.1:1: nobody answers at 127.0.0.1:1: Connection refused"
+    assert told == "no link to the registry: nobody answers at 127.0.0.1:1: Connection refused"
     assert "'a:b' is not an address" in ctl.complaint(2, "--registry=a:b", "ls")
 
 
