@@ -17,7 +17,7 @@ import zmq
 
 from stractory.actors.zerorpc_session import context
 from stractory.errors import PortUnavailable
-from stractory.net.seldom import refusals
+from stractory.net.seldom import refused
 
 MOST_KEYS = 10_000
 """Clients that one port knows at a time; with more, who asked longest ago is forgotten."""
@@ -92,7 +92,7 @@ class Guard:
                 known = mechanism == b"CURVE" and admissions is not None and any(map(admissions.allow, keys))
                 if not known:
                     text = f"zerorpc: {address!r} has a key that is not admitted, or not any more"
-                    refusals.hear("zerorpc: keys", text)
+                    refused("zerorpc: keys", text, peer=address.decode(errors="backslashreplace"))
                 verdict = (b"200", b"OK") if known else (b"400", b"denied")
                 return [sender, b"", b"1.0", number, *verdict, b"", b""]
         return None

@@ -34,7 +34,7 @@ from stractory.errors import LinkClosed, StaleLocation
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.carrier import BlockingCarrier
-from stractory.net.seldom import refusals
+from stractory.net.seldom import refused
 from stractory.net.serving import Methods, Serving, gives_items
 from stractory.wire.codec import MESSAGE_LIMIT
 from stractory.wire.failures import to_wire
@@ -153,7 +153,7 @@ class _ValidEvents(Events):  # type: ignore[misc]
             if event is not None and _is_valid(event):
                 return event
             what = "what came to its zerorpc port is no message of zerorpc's, and was dropped"
-            refusals.hear("zerorpc: dropped", f"actor {self.actor!r}: {what}")
+            refused("zerorpc: dropped", f"actor {self.actor!r}: {what}", actor=self.actor)
 
 
 def _is_valid(event: Any) -> bool:
@@ -186,7 +186,8 @@ class _Multiplexer(ChannelMultiplexer):  # type: ignore[misc]
                     channel._queue.put(event, timeout=STUCK)
                 except Full:  # its client sent more than it may, and broke it
                     what = "a channel of its zerorpc port takes no more events and is cut off"
-                    refusals.hear("zerorpc: stuck", f"actor {self._events.actor!r}: {what}")
+                    actor = self._events.actor
+                    refused("zerorpc: stuck", f"actor {actor!r}: {what}", actor=actor)
                     self._active_channels.pop(id, None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import io
 import logging
 import os
 import resource
@@ -39,6 +38,7 @@ COMMON = (
     "unproved-limit-per-source",
     "links-limit",
     "log-level",
+    "log-format",
 )
 """Settings that every daemon has; a pool hands them to its workers."""
 
@@ -69,6 +69,7 @@ def add_common_settings(parser: Parser, links: int) -> None:
         default="info",
         help="least severe level to log",
     )
+    parser.setting("log-format", type=choice("text", "json"), default="text", help="json: an object a line")
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:
@@ -90,46 +91,6 @@ def transport_security(settings: Settings) -> TransportSecurity:
     from stractory.net.listener import TransportSecurity
 
     return TransportSecurity(certificate(settings.tls), settings.insecure_plaintext)
-
-
-def set_up_logging(level: str) -> None:
-    """Lines on standard error, the least severe of ``level``; and what is printed appears line by line."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-
-
-RECORD_LIMIT = 16 * 1024
-"""Most characters of what is logged at a time."""
-
-
-class _Lines(logging.Formatter):
-    """Spells each second once. What others have put in acts on no terminal and passes for no line of ours."""
-
-    _second = 0
-    _spelled = ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if text.isprintable() and len(text) <= RECORD_LIMIT:
-            return text
-        if len(text) > RECORD_LIMIT:
-            half = RECORD_LIMIT // 2
-            text = f"{text[:half]} ... {len(text) - 2 * half} characters ... {text[-half:]}"
-        return "\n    ".join(map(_printable, text.split("\n")))
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
-        if self._second != int(record.created):
-            self._second, self._spelled = int(record.created), super().formatTime(record, datefmt)
-        return self._spelled
-
-
-def _printable(line: str) -> str:
-    if line.isprintable():
-        return line
-    return "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in line])
 
 
 def warn_of_variables() -> None:
@@ -166,12 +127,15 @@ def say_ready(text: str) -> None:
 
 
 @contextmanager
-def plain_words(program: str) -> Iterator[None]:
+def plain_words(program: str, log_format: str) -> Iterator[None]:
     """A mistake of the user's ends the program with one line and status 1, not with a traceback."""
     try:
         yield
     except StractoryError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        if log_format == "json":
+            log.critical("%s", error)
+        else:
+            print(f"{program}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -18,11 +18,11 @@ from stractory.commands.daemon import (
     raise_descriptor_limit,
     read_keys_again,
     say_ready,
-    set_up_logging,
     spare_the_collector,
     transport_security,
     warn_of_variables,
 )
+from stractory.commands.logs import set_up_logging
 from stractory.errors import ConfigError, StoreError
 from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
@@ -95,11 +95,11 @@ def make_parser() -> Parser:
 def main() -> int:
     """Run a registry until a signal ends it; returns the exit status."""
     settings = make_parser().parse()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     warn_of_variables()
     raise_descriptor_limit()
     spare_the_collector()
-    with plain_words(PROGRAM):
+    with plain_words(PROGRAM, settings.log_format):
         _serve(settings)
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 PREFIX = "STRACTORY_"
 
 SETTINGS = (
-    *("config", "insecure-plaintext", "key-file", "listen", "log-level", "registry", "tls"),
+    *("config", "insecure-plaintext", "key-file", "listen", "log-format", "log-level", "registry", "tls"),
     *("links-limit", "unproved-limit", "unproved-limit-per-source"),
     *("audit-log", "client-message-limit", "operator-message-limit"),
     *("data-dir", "heartbeat-timeout", "placement"),

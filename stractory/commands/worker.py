@@ -34,14 +34,15 @@ from stractory.commands.daemon import (
     raise_descriptor_limit,
     read_keys_again,
     say_ready,
-    set_up_logging,
     spare_the_collector,
     transport_security,
     warn_of_variables,
 )
+from stractory.commands.logs import always_log, set_up_logging
 from stractory.errors import StractoryError
 from stractory.net.address import Address
 from stractory.net.process import die_with_parent
+from stractory.worker.blame import note_whose
 from stractory.worker.exits import outlive_exits
 from stractory.worker.pool import READY
 from stractory.worker.watchdog import Limits, Watchdog
@@ -157,12 +158,13 @@ def child_command(settings: Settings) -> list[str]:
 def main() -> int:
     """Run a worker until a signal ends it; returns the exit status."""
     settings = make_parser().parse()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     warn_of_variables()
+    logging.root.handlers[0].addFilter(note_whose)
     logging.getLogger("zerorpc").setLevel(logging.CRITICAL)  # it logs what its clients are told anyway
     raise_descriptor_limit()
     spare_the_collector()
-    with plain_words(PROGRAM):
+    with plain_words(PROGRAM, settings.log_format):
         _serve(settings, block_limits(settings))
     return 0
 
@@ -201,6 +203,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         children=children,
         voucher=voucher,
     )
+    always_log(worker=str(server.address))
     told = end_on_signals()
     server.dismissed = told.set
 

@@ -14,13 +14,13 @@ from stractory.commands.daemon import (
     load_keys,
     plain_words,
     say_ready,
-    set_up_logging,
     warn_of_variables,
 )
+from stractory.commands.logs import set_up_logging, with_slot
 from stractory.commands.worker import HANDED_DOWN, add_worker_settings
 from stractory.errors import ConfigError
 from stractory.net.address import DEFAULT_HOST, Address
-from stractory.worker.pool import Pool
+from stractory.worker.pool import Pool, numbered
 
 PROGRAM = "stractory-workers"
 
@@ -52,9 +52,9 @@ def check_members(settings: Settings) -> None:
 def main() -> int:
     """Run a pool until a signal ends it; returns the exit status."""
     settings = make_parser().parse()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     warn_of_variables()
-    with plain_words(PROGRAM):
+    with plain_words(PROGRAM, settings.log_format):
         return _run(settings)
 
 
@@ -69,7 +69,9 @@ def _run(settings: Settings) -> int:
         *settings.as_arguments(HANDED_DOWN),
         "--end-with-stdin",
     ]
-    pool = Pool([[*command, f"--listen={address}"] for address in listen], settings.respawn_delay)
+    commands = [[*command, f"--listen={address}"] for address in listen]
+    mark = with_slot if settings.log_format == "json" else numbered
+    pool = Pool(commands, settings.respawn_delay, mark)
     hangups.act(partial(pool.pass_on, signal.SIGHUP))
     pool.start()
     if pool.wait_ready(told):

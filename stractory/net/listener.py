@@ -16,7 +16,7 @@ from stractory.net import sockets
 from stractory.net.address import Address, spell
 from stractory.net.descriptors import descriptors, is_lack
 from stractory.net.secured import Connection, TlsStream
-from stractory.net.seldom import refusals
+from stractory.net.seldom import refused
 from stractory.net.sockets import SocketStream
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Listener:
         except (StractoryError, OSError) as error:
             why = error if isinstance(error, StractoryError) else sockets.plain(error)
             text = f"{self.name}: connection from {spell(peer)} ended: {why}"
-            refusals.hear(f"{self.name}: {type(error).__name__}", text)
+            refused(f"{self.name}: {type(error).__name__}", text, peer=spell(peer))
             connection.close()
 
     def close(self) -> None:

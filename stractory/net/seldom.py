@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import gevent
 
@@ -61,9 +61,16 @@ class Seldom(Generic[T]):
             self._tell(heard.last, heard.more)
 
 
-def _log(text: str, more: int) -> None:
-    log.warning("%s%s", text, f" (the last of {more} more such)" if more else "")
+def _log(refusal: tuple[str, dict[str, Any]], more: int) -> None:
+    text, fields = refusal
+    about = {"actor": None, "epoch": None, **fields}  # not who happened to be refused first of such
+    log.warning("%s%s", text, f" (the last of {more} more such)" if more else "", extra=about)
 
 
 refusals = Seldom(_log)
 """The lines of this process about those it refused."""
+
+
+def refused(kind: str, text: str, **fields: Any) -> None:
+    """Log that somebody was refused, but not too often. ``fields``: as ``extra=``, ``peer`` being who."""
+    refusals.hear(kind, (text, fields))

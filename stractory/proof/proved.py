@@ -12,7 +12,7 @@ from stractory.errors import StractoryError
 from stractory.net.address import spell
 from stractory.net.link import Link, Serve
 from stractory.net.secured import Connection
-from stractory.net.seldom import refusals
+from stractory.net.seldom import refused
 from stractory.net.stream import Stream
 from stractory.proof.handshake import Identity
 from stractory.proof.keys import CLIENT, KeyRing
@@ -51,7 +51,7 @@ class ProvedLinks:
             self._identities[link] = identity
             link.call_at_end(lambda reason: self._forget(link))
         else:
-            refusals.hear("links", f"{self._purpose}: {who} is refused: there are {self._most} links")
+            refused("links", f"{self._purpose}: {who} is refused: there are {self._most} links", peer=who)
             gevent.spawn_later(REFUSED, link.close)
         return link
 
@@ -72,5 +72,5 @@ class ProvedLinks:
         """End those whose name the keys revoke by now, at once: what is queued for them is not waited for."""
         for link, identity in list(self._identities.items()):
             if identity.name in self._keys.revoked:
-                log.warning("%s is revoked: the link ends", link.peer)
+                log.warning("%s is revoked: the link ends", link.peer, extra={"peer": link.peer})
                 gevent.spawn(link.close, linger=0)

@@ -78,13 +78,19 @@ class Members:
         self._orders.nodes[id] = node
         self._renewals.worker_came()
         log.info(
-            "worker %s (pid %d, %s) registered with %d actors", address, worker.pid, runtime, worker.load
+            "worker %s (pid %d, %s) registered with %d actors",
+            address,
+            worker.pid,
+            runtime,
+            worker.load,
+            extra=worker.fields,
         )
         for actor in doomed:
             log.warning(
                 "an actor named %r on %s was given up or has a successor: it is ended",
                 actor.name,
                 actor.worker.address,
+                extra=actor.fields,
             )
             self._orders.end_there(actor)
         self._orders.isolation.end_if_idle(worker)
@@ -147,12 +153,12 @@ class Members:
         child = self._directory.find_worker(id)
         if child is not None and child.parent == worker.id:
             log.warning("worker %s (pid %d) of an isolated actor %s",
-                        child.address, child.pid, in_words(status))  # fmt: skip
+                        child.address, child.pid, in_words(status), extra=child.fields)  # fmt: skip
             self._bury(child, proved=True)
 
     def goodbye(self, worker: Worker) -> None:
         """A worker leaves of its own accord; its names are free."""
-        log.info("worker %s said goodbye", worker.address)
+        log.info("worker %s said goodbye", worker.address, extra=worker.fields)
         self._bury(worker, proved=True, reason=DRAINED)
 
     def exited(self, worker: Worker, name: str, epoch: int, status: int) -> None:
@@ -163,7 +169,7 @@ class Members:
         if not isinstance(status, int):
             raise ValueError("the status of a process is an int")
         if actor := worker.find(name, epoch):
-            log.info("actor %r on %s exited with status %d", name, worker.address, status)
+            log.info("actor %r on %s exited with status %d", name, worker.address, status, extra=actor.fields)
             if status or actor.life.terms.restart == ALWAYS:
                 self._renewals.follow(actor)
             self._orders.ended(actor, CRASHED if status else EXITED)
@@ -212,11 +218,12 @@ class Members:
             if self._orders.nodes.get(worker.id) is not node:
                 return
             if is_gone(node.process):
-                log.warning("worker %s (pid %d) died with %d actors", worker.address, worker.pid, worker.load)
+                log.warning("worker %s (pid %d) died with %d actors",
+                            worker.address, worker.pid, worker.load, extra=worker.fields)  # fmt: skip
                 self._bury(worker, proved=True)
                 return
         log.warning("worker %s is lost; its %d actors are given up unless it comes back within %g s",
-                    worker.address, worker.load, self.lease)  # fmt: skip
+                    worker.address, worker.load, self.lease, extra=worker.fields)  # fmt: skip
 
     def expire_leases(self) -> None:
         """For ever, bury the workers that showed no sign of life for the length of a lease."""
@@ -230,7 +237,7 @@ class Members:
             for worker in self._directory.expired(now):
                 who = worker.address or f"of before this registry (pid {worker.pid})"
                 log.warning("worker %s gave no sign of life for %g s; its %d actors are given up",
-                            who, self.lease, worker.load)  # fmt: skip
+                            who, self.lease, worker.load, extra=worker.fields)  # fmt: skip
                 self._bury(worker, proved=False)
 
     def _bury(self, worker: Worker, *, proved: bool, reason: str = WORKER_LOST) -> None:

@@ -177,7 +177,7 @@ class Orders:
         try:
             node.calls.call("destroy", actor.name, actor.epoch, call_timeout=None)
         except (StractoryError, OSError) as error:  # the worker says what became of it when it is back
-            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error)
+            log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error, extra=actor.fields)
         else:
             self.ended(actor)
 

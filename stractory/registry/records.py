@@ -85,6 +85,11 @@ class Actor:
     def epoch(self) -> int:
         return self.life.epoch
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """For what is logged about it: ``extra=``."""
+        return self.life.fields | self.worker.fields
+
     def move_to(self, worker: Worker) -> None:
         """It is to be started there instead."""
         self.worker.actors.pop(self.name, None)
@@ -157,6 +162,11 @@ class Worker:
     abandoned: dict[str, Life] = field(default_factory=dict)
     parent: bytes = b""
     key: Key | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """For what is logged about it: ``extra=``."""
+        return {"worker": self.address} if self.address else {}
 
     @property
     def pid(self) -> int:

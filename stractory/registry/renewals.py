@@ -86,7 +86,12 @@ class Renewals(Observer):
     def _sit_out(self, waiting: Actor, definition: Definition) -> None:
         """Wait for the end of its quarantine."""
         while left := self._quarantine.left(definition, waiting.life.terms, time.time()):
-            log.warning("actor %r is not made again for %.0f s: it is in quarantine", waiting.name, left)
+            log.warning(
+                "actor %r is not made again for %.0f s: it is in quarantine",
+                waiting.name,
+                left,
+                extra=waiting.life.fields,
+            )
             waiting.problem = "in quarantine: actors of its definition have ended workers by hanging"
             gevent.sleep(left)
 
@@ -99,7 +104,9 @@ class Renewals(Observer):
                 return self._directory.renew(waiting, time.time())
             except (NoWorkers, NoCompatibleWorker, WorkerFull) as error:
                 if not told:
-                    log.warning("actor %r waits to be made again: %s", waiting.name, error)
+                    log.warning(
+                        "actor %r waits to be made again: %s", waiting.name, error, extra=waiting.life.fields
+                    )
                 told = True
                 waiting.problem = str(error)
                 self._worker_came.wait(ROOM_STEP if isinstance(error, WorkerFull) else None)
@@ -112,11 +119,13 @@ class Renewals(Observer):
         try:
             started = self._orders.start(actor, actor.making.definition, actor.making.options, deadline)
         except StractoryError as error:
-            log.warning("actor %r could not be made again: %s", actor.name, error)
+            log.warning("actor %r could not be made again: %s", actor.name, error, extra=actor.fields)
             self._tell(actor, str(error).partition("\n")[0][:PROBLEM_LIMIT])
         else:
             if started:
-                log.info("actor %r was made again on %s", actor.name, actor.worker.address)
+                log.info(
+                    "actor %r was made again on %s", actor.name, actor.worker.address, extra=actor.fields
+                )
 
     def _tell(self, actor: Actor, problem: str) -> None:
         """Why it did not start; it waits already, or will once it is certain that it does not run."""

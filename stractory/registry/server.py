@@ -25,7 +25,7 @@ from stractory.net.link import Link
 from stractory.net.listener import PLAIN, Listener, TransportSecurity
 from stractory.net.process import Process
 from stractory.net.secured import Connection
-from stractory.net.seldom import refusals
+from stractory.net.seldom import refused
 from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
 from stractory.proof.admission import USUAL, ConnectionLimits, Unproved
@@ -137,7 +137,7 @@ class RegistryServer:
     def _refuse(self, identity: Identity, link: Link, name: str, *args: Any, **kwargs: Any) -> None:
         needed, proved = " or ".join(PERMITTED[name]), identity.role
         error = ForbiddenRole(f"{name}() needs the role {needed}; {identity.name!r} proved the role {proved}")
-        refusals.hear("registry: ForbiddenRole", f"registry: {link.peer} was refused: {error}")
+        refused("registry: ForbiddenRole", f"registry: {link.peer} was refused: {error}", peer=link.peer)
         self._audit.refused(name, error, link.peer_address, identity, *args[:1])
         raise error
 

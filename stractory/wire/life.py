@@ -95,6 +95,11 @@ class Life(NamedTuple):
     wrapped: bool
     terms: Terms = PLAIN
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """For what is logged about it: ``extra=``."""
+        return {"actor": self.name, "epoch": self.epoch}
+
     @classmethod
     def from_wire(cls, fields: Any) -> Life:
         """Raises ProtocolError."""

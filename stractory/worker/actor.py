@@ -208,7 +208,7 @@ class Actor:
 
     def _marks(self) -> dict[str, Any]:
         """Made each time: of 100,000 actors that are idle they would take 30 MB."""
-        return marks(Culprit(self.life.name, self.loaded.label))
+        return marks(Culprit(self.life.name, self.loaded.label, self.life.epoch))
 
     def marked(self) -> AbstractContextManager[None]:
         """Where this green thread and those that it begins do what is this actor's, for the watchdog."""
@@ -282,7 +282,12 @@ class Actor:
             gevent.sleep(0)
         gevent.joinall(tasks, timeout=STOP_LIMIT)
         if stubborn := [task for task in tasks if not task.dead]:
-            log.warning("actor %r: %d green threads catch GreenletExit and go on", self.name, len(stubborn))
+            log.warning(
+                "actor %r: %d green threads catch GreenletExit and go on",
+                self.name,
+                len(stubborn),
+                extra=self.life.fields,
+            )
 
 
 def _run(function: Callable[[], Any], limit: float, what: str) -> None:

@@ -6,6 +6,7 @@ that an actor begins, by whatever means, bears it too.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +22,16 @@ _LIBRARIES = frozenset({*sys.stdlib_module_names, "gevent", "greenlet", "msgpack
 
 
 class Culprit(NamedTuple):
-    """An actor's name, and the label of its definition."""
+    """An actor's name, the label of its definition, and the epoch."""
 
     name: str
     definition: str
+    epoch: int = 0
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """For what is logged about it: ``extra=``."""
+        return {"actor": self.name, "epoch": self.epoch}
 
     def __str__(self) -> str:
         return f"actor {self.name!r} ({self.definition})"
@@ -51,6 +58,18 @@ def culprit_of(thread: Any) -> Culprit | None:
     """The actor whose green thread it is."""
     found: Culprit | None = (getattr(thread, "spawn_tree_locals", None) or {}).get(_KEY)
     return found
+
+
+def whose(thread: Any) -> dict[str, Any]:
+    """The ``actor`` and ``epoch`` of a green thread; empty for one that is no actor's."""
+    culprit = culprit_of(thread)
+    return culprit.fields if culprit else {}
+
+
+def note_whose(record: logging.LogRecord) -> bool:
+    """A filter of logs that drops none: what an actor's green thread logs has ``actor`` and ``epoch``."""
+    record.__dict__.update(whose(gevent.getcurrent()) | record.__dict__)
+    return True
 
 
 def is_ours(frame: FrameType | None) -> bool:

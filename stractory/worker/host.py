@@ -201,7 +201,7 @@ class Host:
             self._suspend(entry)
         if entry.phase is Phase.STARTING:
             entry.phase, entry.task = Phase.RUNNING, None
-            log.info("actor %r started", entry.life.name)
+            log.info("actor %r started", entry.life.name, extra=entry.life.fields)
         return None
 
     # ---- ending ----------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ class Host:
             log.error("some actors did not end within %g s", limit)
 
     def _exit(self, entry: Entry, status: int) -> None:
-        log.info("actor %r exited with status %d", entry.life.name, status)
+        log.info("actor %r exited with status %d", entry.life.name, status, extra=entry.life.fields)
         self._end(entry).rawlink(lambda _: self._exited(entry.life, status))
 
     def _end(self, entry: Entry) -> Task:
@@ -243,7 +243,7 @@ class Host:
                 self._stop(entry, start)
             if entry.actor is not None:
                 entry.actor.end(comes_back=self._closing and entry.life.terms.comes_back)
-                log.info("actor %r ended", entry.life.name)
+                log.info("actor %r ended", entry.life.name, extra=entry.life.fields)
             self._await_before(entry)
         finally:
             self._forget(entry)
@@ -252,7 +252,11 @@ class Host:
         """Stop an init. One that goes on is left alone; if ever it returns, that actor ends at once."""
         start.kill(timeout=STOP_LIMIT)
         if not start.ready():
-            log.warning("actor %r: its init catches GreenletExit and goes on", entry.life.name)
+            log.warning(
+                "actor %r: its init catches GreenletExit and goes on",
+                entry.life.name,
+                extra=entry.life.fields,
+            )
             start.rawlink(lambda _: _end_late(entry))
 
     # ---- small parts -----------------------------------------------------------------------------------

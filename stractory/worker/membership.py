@@ -252,7 +252,7 @@ class Membership:
             try:
                 kept: bool = self._calls.call("snapshot", *stamp, state)
             except OSError as error:  # of our tree what is wrong with the link, and CallTimeout
-                log.warning("the state of %r is not kept yet: %s", life.name, error)
+                log.warning("the state of %r is not kept yet: %s", life.name, error, extra=life.fields)
                 gevent.sleep(RETRY[0])
             else:
                 return kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -31,15 +32,27 @@ READY = "stractory worker ready at "
 """What a worker says, before its address, when it is registered."""
 
 
-class Member:
-    """One worker of a pool: a command that is kept running."""
+def numbered(line: str, number: int) -> str:
+    """A line of what a worker says, as its pool passes it on."""
+    return f"[{number}] {line}"
 
-    def __init__(self, number: int, command: list[str], respawn_delay: float) -> None:
+
+class Member:
+    """One worker of a pool: a command that is kept running. ``mark`` is what a line of its log becomes."""
+
+    def __init__(
+        self,
+        number: int,
+        command: list[str],
+        respawn_delay: float,
+        mark: Callable[[str, int], str] = numbered,
+    ) -> None:
         self.ready = Event()
         self.failed = Event()  # it ended before it was ever ready
         self._number = number
         self._command = command
         self._respawn_delay = respawn_delay
+        self._mark = mark
         self._address = ""
         self._process: Any = None
         self._forwarding: list[gevent.Greenlet[..., Any]] = []
@@ -47,6 +60,10 @@ class Member:
 
     def __str__(self) -> str:
         return f"worker {self._number}" + (f" ({self._address})" if self._address else "")
+
+    @property
+    def _fields(self) -> dict[str, Any]:
+        return {"slot": self._number, "worker": self._address or None}
 
     def start(self) -> None:
         self._task = gevent.spawn(self._keep_running)
@@ -57,7 +74,13 @@ class Member:
             if not self.ready.is_set():
                 self.failed.set()
                 return
-            log.warning("%s %s; starting it again in %g s", self, in_words(status), self._respawn_delay)
+            log.warning(
+                "%s %s; starting it again in %g s",
+                self,
+                in_words(status),
+                self._respawn_delay,
+                extra=self._fields,
+            )
             gevent.sleep(self._respawn_delay)
 
     def _run_once(self) -> int:
@@ -99,7 +122,8 @@ class Member:
 
     def _pass_on(self, lines: list[bytearray], target: Any) -> None:
         texts = [line.decode(errors="backslashreplace") for line in lines]
-        _say("\n".join(f"[{self._number}] {text}" for text in texts), target)
+        mark = self._mark if target is sys.stderr else numbered
+        _say("\n".join(mark(text, self._number) for text in texts), target)
         for text in texts:
             if target is sys.stdout and text.startswith(READY):
                 self._address = text.removeprefix(READY)
@@ -121,7 +145,7 @@ class Member:
         try:
             process.wait(CLOSE_LIMIT)
         except subprocess.TimeoutExpired:
-            log.warning("%s did not end in %g s; killed", self, CLOSE_LIMIT)
+            log.warning("%s did not end in %g s; killed", self, CLOSE_LIMIT, extra=self._fields)
             process.kill()
             process.wait()
         self._end_forwarding()
@@ -130,9 +154,13 @@ class Member:
 class Pool:
     """Members that are started and ended together. ``status`` is the exit status for its process."""
 
-    def __init__(self, commands: list[list[str]], respawn_delay: float) -> None:
+    def __init__(
+        self, commands: list[list[str]], respawn_delay: float, mark: Callable[[str, int], str] = numbered
+    ) -> None:
         self.status = 0
-        self._members = [Member(number, command, respawn_delay) for number, command in enumerate(commands, 1)]
+        self._members = [
+            Member(number, command, respawn_delay, mark) for number, command in enumerate(commands, 1)
+        ]
 
     def start(self) -> None:
         for member in self._members:

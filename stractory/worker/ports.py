@@ -94,7 +94,7 @@ class ActorPorts:
             self._listeners[actor] = listener
             actor.on_end = lambda: self._close(actor)
             if actor.life.terms.public:
-                log.info("actor %r is public at %s", actor.life.name, listener.address)
+                log.info("actor %r is public at %s", name, listener.address, extra=actor.life.fields)
         return listener
 
     def end_revoked(self) -> None:
@@ -108,7 +108,11 @@ class ActorPorts:
                 stream.abort()
         for actor, port in list(self._listeners.items()):
             if isinstance(port, Locked) and port.had(self._keys.revoked):
-                log.warning("the own port of %r had clients whose name is revoked: it ends", actor.life.name)
+                log.warning(
+                    "the own port of %r had clients whose name is revoked: it ends",
+                    actor.life.name,
+                    extra=actor.life.fields,
+                )
                 self._close(actor)
 
     def _close(self, actor: Actor) -> None:

@@ -17,7 +17,7 @@ from stractory.net.descriptors import is_lack
 from stractory.net.link import Link
 from stractory.net.listener import PLAIN, Listener, Ports, TransportSecurity
 from stractory.net.secured import Connection
-from stractory.net.seldom import refusals
+from stractory.net.seldom import refused
 from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
 from stractory.net.trust import ANYBODY, Trust
@@ -191,7 +191,7 @@ class WorkerServer:
         try:
             self._tickets.check(ticket, name, epoch, holder)
         except AuthError as error:
-            refusals.hear("worker: ticket", f"worker: {link.peer} was refused: {error}")
+            refused("worker: ticket", f"worker: {link.peer} was refused: {error}", peer=link.peer)
             raise
         return self._host.find(name, epoch)
 

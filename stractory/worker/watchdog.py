@@ -29,6 +29,7 @@ from gevent import subprocess
 from gevent.monkey import get_original
 
 from stractory.errors import ActorHung, ConfigError, Interruption
+from stractory.net.at_once import log_at_once
 from stractory.net.process import environment
 from stractory.net.threads import native_thread
 from stractory.worker.blame import Culprit, culprit_of, is_ours, spell
@@ -163,20 +164,13 @@ class Watchdog:
     def _report(self, culprit: Culprit | None, held: float, frame: FrameType | None) -> None:
         self._reported = self._still
         who, stack = culprit or "no known actor", "".join(traceback.format_stack(frame) if frame else ())
-        _say(logging.WARNING, f"{who} has held up this worker for {held:.1f} s, {spell(frame)}\n{stack}")
+        text = f"{who} has held up this worker for {held:.1f} s, {spell(frame)}\n{stack.rstrip()}"
+        log_at_once(logging.WARNING, text, culprit.fields if culprit else {})
 
     def _interruption(self, culprit: Culprit, held: float, frame: FrameType | None) -> Interruption:
         self.interrupted[culprit.definition] += 1
         text = f"actor {culprit.name!r} held up its worker for {held:.1f} s, {spell(frame)}, and was stopped"
         times = self.interrupted[culprit.definition]
-        _say(logging.ERROR, f"{text} ({culprit.definition}, stopped {times} times so far)")
+        told = f"{text} ({culprit.definition}, stopped {times} times so far)"
+        log_at_once(logging.ERROR, told, culprit.fields)
         return Interruption(ActorHung(text))
-
-
-def _say(level: int, text: str) -> None:
-    """Log at once, past all locks and buffers: some of them may be what is being waited for."""
-    record = log.makeRecord(log.name, level, __file__, 0, text.rstrip(), (), None)
-    handlers = logging.root.handlers
-    line = handlers[0].format(record) if handlers else text
-    with contextlib.suppress(OSError):
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode(errors="replace"))

@@ -54,6 +54,7 @@ def pool_parser() -> Parser:
     parser.setting("unproved-limit-per-source", type=count, default="32", help="most of them from one")
     parser.setting("links-limit", type=count, default="4096", help="most of a worker")
     parser.setting("log-level", default="info", help="how much to log")
+    parser.setting("log-format", default="text", help="what is logged")
     return parser
 
 

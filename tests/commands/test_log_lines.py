@@ -6,12 +6,12 @@ import logging
 
 import pytest
 
-from stractory.commands import daemon
+from stractory.commands import logs
 
 
 def logged(text: str) -> str:
     record = logging.LogRecord("name", logging.WARNING, "file", 1, "%s", (text,), None)
-    return daemon._Lines("%(levelname)s %(message)s").format(record)
+    return logs.Lines("%(levelname)s %(message)s").format(record)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_nothing_acts_on_a_terminal_or_passes_for_another_line(text: str, line: 
 
 def test_what_is_long_is_cut() -> None:
     line = logged("a" * 10_000_000 + "the end")
-    assert len(line) < daemon.RECORD_LIMIT + 100
+    assert len(line) < logs.RECORD_LIMIT + 100
     assert line.startswith("WARNING aaa")
     assert line.endswith("the end")
