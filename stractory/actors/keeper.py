@@ -19,7 +19,7 @@ import sys
 GRACE = 2.0
 """Seconds between asking the group to end and making it."""
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGUSR2)
 """What is not for the keeper; the command gets them as it would anywhere."""
 
 

@@ -24,6 +24,7 @@ from stractory.commands.daemon import (
 )
 from stractory.commands.logs import set_up_logging
 from stractory.errors import ConfigError, StoreError
+from stractory.net.stacks import dump_on_signal
 from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
 from stractory.store.data_directory import default_directory
@@ -115,6 +116,7 @@ def _serve(settings: Settings) -> None:
     from stractory.store.memory import MemoryStore
 
     hangups = Hangups()
+    dump_on_signal()
     ring = load_keys(settings.key_file, settings.listen, of_registry=True)
     security = transport_security(settings)
     folder = data_directory(settings)

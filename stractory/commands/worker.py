@@ -42,7 +42,8 @@ from stractory.commands.logs import always_log, set_up_logging
 from stractory.errors import StractoryError
 from stractory.net.address import Address
 from stractory.net.process import die_with_parent
-from stractory.worker.blame import note_whose
+from stractory.net.stacks import dump_on_signal
+from stractory.worker.blame import note_whose, whose
 from stractory.worker.exits import outlive_exits
 from stractory.worker.pool import READY
 from stractory.worker.watchdog import Limits, Watchdog
@@ -183,6 +184,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         voucher = Voucher(settings.isolated)
     hangups = Hangups()
     children = Children(child_command(settings), os.getcwd(), settings.isolated_limit)
+    dump_on_signal(whose, children.pass_on)
     keys = load_keys(settings.key_file, settings.listen)
     security, trust = transport_security(settings), Trust(settings.tls_ca)
     _work_in(settings.working_dir)

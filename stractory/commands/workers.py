@@ -20,6 +20,7 @@ from stractory.commands.logs import set_up_logging, with_slot
 from stractory.commands.worker import HANDED_DOWN, add_worker_settings
 from stractory.errors import ConfigError
 from stractory.net.address import DEFAULT_HOST, Address
+from stractory.net.stacks import dump_on_signal
 from stractory.worker.pool import Pool, numbered
 
 PROGRAM = "stractory-workers"
@@ -73,6 +74,7 @@ def _run(settings: Settings) -> int:
     mark = with_slot if settings.log_format == "json" else numbered
     pool = Pool(commands, settings.respawn_delay, mark)
     hangups.act(partial(pool.pass_on, signal.SIGHUP))
+    dump_on_signal(pass_on=pool.pass_on)
     pool.start()
     if pool.wait_ready(told):
         say_ready(f"stractory pool ready: {len(listen)} workers")

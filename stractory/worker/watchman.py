@@ -22,12 +22,15 @@ TICKS = 20
 MARK = b" definition "
 """In a stack, before the beginning of a definition's digest."""
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR2)
+"""What is for the worker, and ends it too."""
+
 GRACE = 1.0
 """Seconds that it has to write down its stacks."""
 
 
 def main() -> None:
-    for ignored in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # they are for the worker, and end it too
+    for ignored in SIGNALS:
         signal.signal(ignored, signal.SIG_IGN)
     worker, limit, number, stacks = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     os.set_inheritable(stacks, False)

@@ -94,3 +94,23 @@ def test_a_start_that_fails_is_an_object(cluster: Cluster) -> None:
     )
     (line,) = run.stderr.splitlines()
     assert run.returncode == 1 and "cannot listen at" in json.loads(line)["message"]
+
+
+def test_stacks_of_all(cluster: Cluster, strac: stractory.Client, name: str, tmp_path: Any) -> None:
+    """The worker whose loop stands still tells its own, and an isolated actor's process hears of it too."""
+    strac.create(name, stractory.rpc(talker))
+    info = strac.create(f"{name} alone", stractory.rpc(talker), isolate=True)
+    talk, alone = strac.get(name), strac.get(f"{name} alone")
+    spinning, lonely = (each.spin.future(str(tmp_path / "over")) for each in (talk, alone))
+    green_until(lambda: [told for told in objects(cluster) if held(told) and told["actor"] == name])
+    assert cluster.pool is not None and cluster.registry is not None
+    for daemon in (cluster.pool, cluster.registry):
+        os.kill(daemon.pid, signal.SIGUSR2)
+    told = find(cluster, lambda told: ", running" in told["message"] and told.get("actor") == name)
+    assert "in spin\n" in told["message"] and told["slot"]
+    find(cluster, lambda told: "in expire_leases\n" in told["message"])  # the registry
+    find(cluster, lambda told: "in _keep_running\n" in told["message"])  # the pool
+    (tmp_path / "over").touch()
+    spinning.get(timeout=20)  # its process may have heard of it only now
+    lonely.get(timeout=20)
+    find(cluster, lambda told: "green threads, and" in told["message"] and told.get("worker") == info.worker)

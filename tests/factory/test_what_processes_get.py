@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -111,6 +112,23 @@ def test_a_command_with_an_environment_of_its_own_gets_no_other(started):
         own = find(find(worker.pid, "keeper.py").pid, "cat")
         assert own.environment == environment
         strac.destroy("own")
+
+
+def ignores(seen: Seen, number: int) -> bool:
+    (mask,) = re.findall(r"SigIgn:\s(\w+)", Path(f"/proc/{seen.pid}/status").read_text())
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def test_a_signal_for_the_worker_ends_none_of_its_helpers(started):
+    cluster, worker = started
+    with cluster.client() as strac:
+        strac.create("cat", stractory.spawn("cat"))
+        keeper = find(worker.pid, "keeper.py")
+        for helper in (keeper, find(worker.pid, "watchman.py")):
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR2):
+                until(lambda helper=helper, number=number: ignores(helper, number))
+        assert not ignores(find(keeper.pid, "cat"), signal.SIGUSR2)  # what is to do with it is its own affair
+        strac.destroy("cat")
 
 
 def test_the_process_of_an_isolated_actor_gets_a_voucher(started):
