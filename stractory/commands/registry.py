@@ -24,6 +24,7 @@ from stractory.commands.daemon import (
 )
 from stractory.commands.logs import set_up_logging
 from stractory.errors import ConfigError, StoreError
+from stractory.net import title
 from stractory.net.stacks import dump_on_signal
 from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
@@ -139,6 +140,7 @@ def _serve(settings: Settings) -> None:
     )
     told = end_on_signals()
     hangups.act(partial(read_keys_again, ring, server.end_revoked))
+    title.show(f"registry {server.address}")
     say_ready(f"stractory registry ready at {server.address}")
     told.wait()
     server.close()

@@ -40,6 +40,7 @@ from stractory.commands.daemon import (
 )
 from stractory.commands.logs import always_log, set_up_logging
 from stractory.errors import StractoryError
+from stractory.net import title
 from stractory.net.address import Address
 from stractory.net.process import die_with_parent
 from stractory.net.stacks import dump_on_signal
@@ -206,6 +207,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         voucher=voucher,
     )
     always_log(worker=str(server.address))
+    title.show(f"worker {server.address}")
     told = end_on_signals()
     server.dismissed = told.set
 

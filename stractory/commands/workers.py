@@ -19,6 +19,7 @@ from stractory.commands.daemon import (
 from stractory.commands.logs import set_up_logging, with_slot
 from stractory.commands.worker import HANDED_DOWN, add_worker_settings
 from stractory.errors import ConfigError
+from stractory.net import title
 from stractory.net.address import DEFAULT_HOST, Address
 from stractory.net.stacks import dump_on_signal
 from stractory.worker.pool import Pool, numbered
@@ -75,6 +76,7 @@ def _run(settings: Settings) -> int:
     pool = Pool(commands, settings.respawn_delay, mark)
     hangups.act(partial(pool.pass_on, signal.SIGHUP))
     dump_on_signal(pass_on=pool.pass_on)
+    title.show(f"pool of {len(listen)}")
     pool.start()
     if pool.wait_ready(told):
         say_ready(f"stractory pool ready: {len(listen)} workers")

@@ -11,6 +11,7 @@ import gevent
 
 from stractory.actors.code import DILL_VERSION, PYTHON_TAG
 from stractory.errors import AuthError, LinkClosed, StractoryError, UnknownMethod, WorkerFull
+from stractory.net import title
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.descriptors import is_lack
@@ -227,6 +228,7 @@ class WorkerServer:
                 raise
         if self._voucher is not None:
             self._voucher.write_note(Note(self.membership.advertised, told))
+            title.show(f"isolated actor {title.shown(told.name)}")
 
     def _destroy(self, name: str, epoch: int) -> None:
         self._forget_note()
@@ -243,6 +245,7 @@ class WorkerServer:
     def _forget_note(self) -> None:
         if self._voucher is not None:
             self._voucher.clear_note()
+            title.show(f"worker {self.address}")
 
     def _describe(self, actor: Actor) -> dict[str, Any]:
         """What a client's wrapper gets: the options, and the wrapper itself where there is one."""

@@ -389,7 +389,7 @@ def test_print_config(ini: Callable[[str], str], capsys: pytest.CaptureFixture[s
     ]
     assert "key-file                   (none)         default" in lines
     assert "insecure-plaintext         yes            command line" in lines
-    assert len(lines) == 22
+    assert len(lines) == 23
 
 
 def test_print_config_tells_of_mistakes(mistake: Callable[..., str]) -> None:

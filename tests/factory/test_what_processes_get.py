@@ -135,7 +135,7 @@ def test_the_process_of_an_isolated_actor_gets_a_voucher(started):
     cluster, worker = started
     with cluster.client() as strac:
         strac.create("alone", stractory.rpc(hold), isolate=True)
-        alone = find(worker.pid, "--isolated=")
+        alone = find(worker.pid, "isolated")
         check_environment(alone)
         parents = look_at(worker.pid).open.values()
         shared = {what for number, what in alone.open.items() if number > 2 and what in parents}

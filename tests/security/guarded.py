@@ -26,6 +26,8 @@ from tests.factory.test_factory import host_port
 from tests.support.actors import echo
 from tests.support.cluster import Cluster, Daemon
 
+ROOT = Path(__file__).resolve().parents[2]
+UNTITLED = ROOT / "tests/support/untitled"
 NODES = ("node1", "node2")
 
 DENIED, STALE = {"e": "denied"}, {"e": "stale"}
@@ -48,6 +50,7 @@ class Guarded:
     ) -> None:
         both = ["--log-level=debug", f"--tls={'auto' if tls else 'no'}"]
         self.cluster = Cluster(workers=0, registry_arguments=[*both, *registry_arguments])
+        self.cluster.env["PYTHONPATH"] = f"{UNTITLED}:{ROOT}"
         self.workers: dict[str, Daemon] = {}
         self._nodes = nodes
         self._worker_arguments = [*both, *worker_arguments]
