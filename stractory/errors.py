@@ -46,6 +46,7 @@
      +-- PortUnavailable               (OSError)          a port to listen on is taken
      +-- ConfigError                   (ValueError)       a setting is wrong
      +-- StoreError                                       what survives a registry cannot be read or written
+     +-- DaemonFailed                                     of a cluster for tests: one did not start or end
 
 How they cross the wire is told by :mod:`stractory.wire.failures`.
 """
@@ -73,6 +74,7 @@ __all__ = [
     "CallbackGone",
     "ConfigError",
     "ConnectErrors",
+    "DaemonFailed",
     "ForbiddenRole",
     "InvalidName",
     "LinkClosed",
@@ -324,6 +326,10 @@ class PortUnavailable(StractoryError, OSError):
 
 class ConfigError(StractoryError, ValueError):
     """A setting is wrong; the text names the file and line, the variable or the option."""
+
+
+class DaemonFailed(StractoryError):
+    """A process of a cluster for tests did not start or end; the text has its log."""
 
 
 class StoreError(StractoryError):

@@ -138,6 +138,11 @@ class Parser:
             **flag,
         )
 
+    @property
+    def names(self) -> Collection[str]:
+        """All settings that were declared."""
+        return self._types.keys()
+
     def alternatives(self, *names: str) -> None:
         """Of these, only those count that come first in precedence; a rule objects to two of them."""
         self._alternatives.append(names)
