@@ -26,10 +26,20 @@ from stractory.errors import (
     UnreachableError,
     VersionMismatch,
 )
+from stractory.net.certificates import AUTO, Certificate, certificate
 from stractory.net.headers import receive_header
 from stractory.net.process import Process
+from stractory.net.trust import ANYBODY
 from stractory.proof import keys
-from stractory.proof.handshake import Admit, Credential, Identity, holders, prove_to_client, prove_to_server
+from stractory.proof.handshake import (
+    _TLS_FOLLOWS,
+    Admit,
+    Credential,
+    Identity,
+    holders,
+    prove_to_client,
+    prove_to_server,
+)
 from stractory.proof.tickets import Issuer, Tickets
 from stractory.store.database import Database
 from stractory.wire import frames
@@ -242,6 +252,22 @@ with patch("os.urandom", _fixed), patch("time.time", lambda: 0.0):
     _, _BY_TICKET = _conversation(_TICKETS.admit, Location(cast("Any", None), _TICKET, _SECRET))
 
 
+CERTIFICATE = cast("Certificate", certificate(AUTO))
+
+
+def _hellos() -> tuple[bytes, bytes]:
+    """What either end begins with."""
+    server, client = CERTIFICATE.engine(), ANYBODY.engine()
+    client.handshake()
+    hello = client.output()
+    server.receive(hello)
+    server.handshake()
+    return hello, server.output()
+
+
+_HELLO = _hellos()
+
+
 @harness(_BY_KEY, _BY_TICKET)
 def listening(data: bytes) -> None:
     """The side that lets in who proves a key, or a ticket: nobody else."""
@@ -254,7 +280,7 @@ def listening(data: bytes) -> None:
         assert len(sock.sent) < 256
 
 
-@harness(_LISTENING, _LISTENING.replace(b"worker", b"banker"))
+@harness(_LISTENING, _LISTENING.replace(b"worker", b"banker"), _TLS_FOLLOWS + _HELLO[1])
 def dialling(data: bytes) -> None:
     """The side that proves a key: to nobody who does not know it."""
     sock: Any = Socket(data)
@@ -262,7 +288,17 @@ def dialling(data: bytes) -> None:
         prove = partial(prove_to_server, sock, "worker", CLIENT)
         who = attempt(prove, AuthError, StaleTicket, ProtocolError, VersionMismatch, UnreachableError)
     assert isinstance(who, Exception) or _LISTENING[-32:] in data
-    assert len(sock.sent) < 512
+    assert len(sock.sent) < 4096
+
+
+@harness(*_HELLO)
+def tls(data: bytes) -> None:
+    """Both ends, of whoever speaks no TLS, or breaks it in the middle."""
+    for engine in (CERTIFICATE.engine(), ANYBODY.engine()):
+        engine.receive(data)
+        done = attempt(engine.handshake, AuthError, ProtocolError)
+        assert done is not True  # nobody can have answered what the other side has just made up
+        assert len(engine.output()) < 4096
 
 
 @harness(_TICKET)

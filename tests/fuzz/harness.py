@@ -88,6 +88,10 @@ class Socket:
     def sendall(self, data: bytes) -> None:
         self.sent += data
 
+    def send(self, data: bytes, timeout: float = 0.0) -> int:
+        self.sent += data
+        return len(data)
+
     def getsockname(self) -> tuple[str, int]:
         return "127.0.0.1", 9000
 
