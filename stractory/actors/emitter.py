@@ -12,6 +12,7 @@ import gevent
 from stractory.actors.listeners import Listeners, check_pattern
 from stractory.errors import ActorEnded, ActorLost, LinkError, SlowConsumer
 from stractory.net.carrier import Carrier
+from stractory.net.counters import counters
 from stractory.net.runner import Runner, Within, anywhere
 from stractory.net.serving import log_failure
 from stractory.net.threads import threads
@@ -239,7 +240,9 @@ class Emitter:
             if not isinstance(piece, bytes):
                 piece()
                 return
-            for event in format.feed(piece):
+            events = format.feed(piece)
+            counters.events += len(events)
+            for event in events:
                 name = event[0]
                 for function in listeners[name]:
                     self.event = name
@@ -261,6 +264,7 @@ class Emitter:
         except gevent.GreenletExit:
             raise
         except BaseException as error:  # sys.exit() in a function must not end the process
+            counters.event_errors += 1
             if self.event not in LOCAL and (listeners := self._listeners["error"]):
                 self.event = "error"
                 for listener in listeners:

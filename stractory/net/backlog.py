@@ -10,6 +10,7 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import SlowConsumer
+from stractory.net.counters import counters
 
 ROOM = 1024 * 1024
 """Bytes that may wait before their sender does."""
@@ -100,6 +101,7 @@ class Backlog:
             still = monotonic() - self._moved_at
             piled = self.size > PILE_LIMIT
             if still > (PILE_PATIENCE if piled else STILL_LIMIT):
+                counters.slow_consumers += 1
                 raise SlowConsumer(f"{self.size} bytes are waiting; none was taken for {still:.1f} s")
             if still > GRACE and not piled:
                 return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stractory.errors import CallbackGone, SlowConsumer
 from stractory.net.answers import DEFAULT_TIMEOUT, Future
+from stractory.net.counters import counters
 
 if TYPE_CHECKING:
     from stractory.net.calls import Calls
@@ -33,6 +34,7 @@ class Callback:
         self._listeners: list[Callable[[], Any]] = []
         self.number = number
         self.received = 0  # references that came and were not given back
+        counters.callbacks += 1
 
     def __repr__(self) -> str:
         return f"<Callback {self.number} of {self._calls.stream.label}{', closed' if self.closed else ''}>"
@@ -101,8 +103,9 @@ class Callback:
             self._calls.release(self)
 
     def __del__(self) -> None:
-        if not self._released:
-            try:  # noqa: SIM105  # contextlib itself may be gone
+        try:
+            counters.callbacks -= 1
+            if not self._released:
                 self._calls.give_back(self.number, self.received)
-            except (TypeError, AttributeError):  # at the interpreter's end modules are taken apart
-                pass
+        except (TypeError, AttributeError):  # at the interpreter's end modules are taken apart
+            pass

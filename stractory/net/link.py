@@ -63,7 +63,7 @@ class Link:
         self._socket = unwrapped(sock)
         self._serve = serve
         self._session = Session(dialled=dialled)
-        self._streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
+        self.streams: dict[int, Stream | ref[Stream]] = {}  # itself where it is held
         self._parting = False  # one side has said that it goes
         self._closing: str | None = None  # why, if it is this one
         self._dialling: dict[int, HeaderReader[Dial]] = {}
@@ -76,7 +76,7 @@ class Link:
         self._reading = gevent.get_hub().loop.io(self._socket.fileno(), READ)
 
     def __repr__(self) -> str:
-        return f"<Link to {self.peer}, {self.ended or f'{len(self._streams)} streams'}>"
+        return f"<Link to {self.peer}, {self.ended or f'{len(self.streams)} streams'}>"
 
     @property
     def usable(self) -> bool:
@@ -96,7 +96,7 @@ class Link:
         if not self.usable:
             raise lost(f"{label}: {self.ended or f'the link to {self.peer} takes no new streams'}")
         stream = Stream(self, self._session.open(encode_dial(dial)), label, lost)
-        self._streams[stream.id] = ref(stream)
+        self.streams[stream.id] = ref(stream)
         self.writer.flush_soon()
         return stream
 
@@ -114,8 +114,8 @@ class Link:
 
     def hold(self, stream: Stream) -> None:
         """Keep the stream alive until it is over: it has a receiver, and needs nobody to read from it."""
-        if stream.id in self._streams:
-            self._streams[stream.id] = stream
+        if stream.id in self.streams:
+            self.streams[stream.id] = stream
 
     def consumed(self, stream_id: int, size: int) -> None:
         self._session.consume(stream_id, size)
@@ -128,7 +128,7 @@ class Link:
 
     def release(self, stream: Outgoing, abort: bool, code: int = 0) -> None:
         """The stream was closed here; what still comes for it is refused."""
-        if self._streams.pop(stream.id, None) is not None:
+        if self.streams.pop(stream.id, None) is not None:
             self._release(stream.id, abort, code)
 
     def _release(self, stream_id: int, abort: bool, code: int = 0) -> None:
@@ -144,7 +144,7 @@ class Link:
         self._later(self._dropped, stream_id, abort)
 
     def _dropped(self, stream_id: int, abort: bool) -> None:
-        if self.ended is None and self._streams.pop(stream_id, None) is not None:
+        if self.ended is None and self.streams.pop(stream_id, None) is not None:
             self._release(stream_id, abort)
 
     # ---- reading ---------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class Link:
 
     def _data_received(self, event: events.DataReceived) -> None:
         stream_id, data = event
-        found = self._streams.get(stream_id)
+        found = self.streams.get(stream_id)
         stream = found() if type(found) is ref else found
         if stream is not None:
             stream.receive(data)  # type: ignore[union-attr]  # mypy does not narrow it by type()
@@ -226,14 +226,14 @@ class Link:
         dial, rest = header
         self._session.consume(stream_id, len(data) - len(rest))
         stream = Stream(self, stream_id, f"{dial.service} {dial.name}".rstrip())
-        self._streams[stream_id] = ref(stream)
+        self.streams[stream_id] = ref(stream)
         if rest:
             stream.receive(rest)
         assert self._serve is not None  # noqa: S101  # for the type checker
         self._serve(self, stream, dial)
 
     def _find(self, stream_id: int) -> Stream | None:
-        found = self._streams.get(stream_id)
+        found = self.streams.get(stream_id)
         return found() if type(found) is ref else cast("Stream | None", found)
 
     def _stream_accepted(self, event: events.StreamAccepted) -> None:
@@ -253,7 +253,7 @@ class Link:
         self._dialling.pop(event.stream_id, None)
         self._acknowledged.set()
         stream = self._find(event.stream_id)
-        self._streams.pop(event.stream_id, None)
+        self.streams.pop(event.stream_id, None)
         if stream:
             if event.code == ENDED:
                 how = "it was destroyed or replaced, or its worker shut down"
@@ -307,8 +307,8 @@ class Link:
         self._socket.close()
         self._over.set()
         self._acknowledged.set()
-        streams = [stream for stream_id in self._streams if (stream := self._find(stream_id))]
-        self._streams.clear()
+        streams = [stream for stream_id in self.streams if (stream := self._find(stream_id))]
+        self.streams.clear()
         for stream in streams:
             stream.lose(reason)
         callbacks, self._at_end = self._at_end, ()

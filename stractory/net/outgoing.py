@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stractory.errors import SlowConsumer
 from stractory.net.backlog import Backlog
+from stractory.net.counters import counters
 from stractory.net.socketlike import SocketLike
 from stractory.net.threads import native_thread
 
@@ -142,6 +143,7 @@ class Outgoing(SocketLike):
             size = self._writer.send(self, data)
             if size == len(data):
                 return
+            counters.window_stalls += 1
             self._backlog = Backlog()  # what is queued meanwhile comes after it
             self._backlog.append(memoryview(data)[size:])
             self.pump()

@@ -18,6 +18,7 @@ from stractory.errors import ForbiddenRole, StractoryError, UnknownMethod
 from stractory.net.allowance import Allowance
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
+from stractory.net.counters import Tally
 from stractory.net.runner import Runner, Within, anywhere
 from stractory.net.seldom import Seldom
 from stractory.wire.failures import to_wire
@@ -92,9 +93,21 @@ class Serving:
     it is over: callers then hear of that, by the end of the stream, and not of the calls that it stopped.
     ``share`` makes what is given out for functions of the other side's. ``through(function, *args)`` is how
     functions are called that are no methods, and ``hold(send, size)`` takes what a one-way call is sent by.
+    ``tally`` counts what is called.
     """
 
-    __slots__ = ("ended", "failed", "functions", "hold", "methods", "share", "through", "turns", "within")
+    __slots__ = (
+        "ended",
+        "failed",
+        "functions",
+        "hold",
+        "methods",
+        "share",
+        "tally",
+        "through",
+        "turns",
+        "within",
+    )
 
     def __init__(
         self,
@@ -108,6 +121,7 @@ class Serving:
         share: Share = itself,
         through: Callable[..., Any] = plainly,
         hold: Hold | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self.methods = NO_METHODS if methods is None else methods
         self.functions = functions
@@ -118,6 +132,7 @@ class Serving:
         self.share = share
         self.through = through
         self.hold = hold
+        self.tally = tally
 
     def find(self, name: Any, label: str) -> Callable[..., Any]:
         """The method of that name. Raises UnknownMethod."""
@@ -128,12 +143,13 @@ class Serving:
         raise UnknownMethod(f"{label} has no method {shown}; it has: {known}")
 
     def guard(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """``method`` as another protocol may call it: in its turn."""
+        """``method`` as another protocol may call it: in its turn, and counted."""
+        call = plainly if self.tally is None else self.tally.call
 
         @functools.wraps(method)
         def run(*args: Any, **kwargs: Any) -> Any:
             with self.turns or nullcontext():
-                value = method(*args, **kwargs)
+                value = call(method, *args, **kwargs)
             return self._in_turn(value) if gives_items(value) else value
 
         return run
@@ -176,7 +192,7 @@ class Server:
         The function is held from now on: the other side may have given it back by the time it runs.
         """
         self._allowance.begun(weight)
-        self._runner.add((call, function, monotonic() if call.timeout is not None else 0.0, weight))
+        self._runner.add((call, function, monotonic(), weight))
 
     def go(self) -> None:
         """Begin with what was taken."""
@@ -232,6 +248,8 @@ class Server:
             self._answer_failure(call, error)
         finally:
             self._allowance.done(weight)
+            if (tally := serving.tally) is not None:
+                tally.durations.add(monotonic() - came)
 
     def _run_function(self, function: Callable[..., Any], call: Call) -> Any:
         if call.id is not None and isinstance(function, Callback):  # passed on to us by a third process
@@ -262,6 +280,8 @@ class Server:
             source.leave()
 
     def _answer_failure(self, call: Call, error: BaseException) -> None:
+        if self._serving.tally is not None:
+            self._serving.tally.errors += 1
         if call.id is None:
             if not isinstance(error, ForbiddenRole):  # of which who refused has told
                 self._serving.failed(f"{self._label}: {_spell(call)}, called one way,", error)

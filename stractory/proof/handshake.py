@@ -37,6 +37,7 @@ from typing import Any, NamedTuple, Protocol
 import gevent
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket, UnreachableError, VersionMismatch
+from stractory.net.counters import counters
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.trust import ANYBODY, Trust
 from stractory.proof.keys import Key, KeyRing, digest
@@ -137,13 +138,18 @@ def prove_to_client(sock: Connection, purpose: str, admit: Admit, limit: float =
             raise
         except AuthError:
             hmac.compare_digest(proof, digest(os.urandom(32), b"client", transcript))
-            _send(sock, {"e": _DENIED})
+            _deny(sock)
             raise
         if not hmac.compare_digest(proof, digest(claim.secret, b"client", transcript)):
-            _send(sock, {"e": _DENIED})
+            _deny(sock)
             raise AuthError("a peer failed the proof of what it claims to know")
         _send(sock, {"m": digest(claim.secret, b"server", transcript, proof)})
         return Identity(claim.role, claim.name, _session(claim.secret, transcript), claim.key)
+
+
+def _deny(sock: Connection) -> None:
+    counters.refused_proofs += 1
+    _send(sock, {"e": _DENIED})
 
 
 def prove_to_server(

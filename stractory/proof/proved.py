@@ -38,6 +38,9 @@ class ProvedLinks:
         self._full = full
         self._identities: dict[Link, Identity] = {}
 
+    def __len__(self) -> int:
+        return len(self._identities)
+
     def __iter__(self) -> Iterator[Link]:
         return iter(list(self._identities))
 

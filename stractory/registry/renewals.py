@@ -10,6 +10,7 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import CallTimeout, NoCompatibleWorker, NoWorkers, StractoryError, WorkerFull
+from stractory.net.counters import counters
 from stractory.registry.back_off import delay
 from stractory.registry.changes import Changes
 from stractory.registry.directory import Directory
@@ -123,6 +124,7 @@ class Renewals(Observer):
             self._tell(actor, str(error).partition("\n")[0][:PROBLEM_LIMIT])
         else:
             if started:
+                counters.restarts += 1
                 log.info(
                     "actor %r was made again on %s", actor.name, actor.worker.address, extra=actor.fields
                 )

@@ -21,6 +21,7 @@ from stractory.errors import (
 from stractory.net.address import Address
 from stractory.net.address import address as parse
 from stractory.net.calls import Calls
+from stractory.net.counters import counters
 from stractory.net.link import Link
 from stractory.net.listener import PLAIN, Listener, TransportSecurity
 from stractory.net.process import Process
@@ -87,7 +88,7 @@ class RegistryServer:
         self._message_limits = message_limits
         self._audit = audit or Audit()
         self._unproved = Unproved(limits)
-        self._links = ProvedLinks("registry", keys, limits.links, RegistryUnavailable)
+        self.links = ProvedLinks("registry", keys, limits.links, RegistryUnavailable)
         self._listener = Listener(address, self._handle, name="registry", security=security)
         self._expiry = gevent.spawn(registry.members.expire_leases)
 
@@ -100,17 +101,17 @@ class RegistryServer:
         """End all links and take no more."""
         self._listener.close()
         self._expiry.kill()
-        gevent.joinall([gevent.spawn(link.close) for link in self._links])
+        gevent.joinall([gevent.spawn(link.close) for link in self.links])
 
     def end_revoked(self) -> None:
         """End the links of those whose name the keys revoke by now."""
-        self._links.end_revoked()
+        self.links.end_revoked()
 
     def _handle(self, sock: Connection, peer: Any) -> None:
         try:
             with self._unproved.held(sock, peer):
                 identity = prove_to_client(sock, "registry", holders(self._keys, ROLES))
-            link = self._links.make(sock, peer, identity, partial(self._serve, identity))
+            link = self.links.make(sock, peer, identity, partial(self._serve, identity))
         except AuthError as error:
             self._audit.refused("proof", error, peer)
             raise
@@ -165,8 +166,10 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
         "watch": registry.watching.watch,
         "workers": registry.list_workers,
         "define": registry.define,
-        "create": audit.creating(registry.create, identity, peer),
-        "destroy": audit.destroying(registry.destroy, registry.find, identity, peer),
+        "create": counters.creates.counted(audit.creating(registry.create, identity, peer)),
+        "destroy": counters.destroys.counted(
+            audit.destroying(registry.destroy, registry.find, identity, peer)
+        ),
         "drain": audit.draining(registry.drain, identity, peer),
     }
 

@@ -83,7 +83,7 @@ class WorkerServer:
         self._keys = keys
         self._eager_ports = eager_ports
         self._unproved = Unproved(limits)
-        self._links = ProvedLinks("worker", keys, limits.links, WorkerFull)
+        self.links = ProvedLinks("worker", keys, limits.links, WorkerFull)
         self._children = children or Children()
         self._voucher = voucher
         self._proof_limit = TIME_LIMIT if voucher is None else SILENCE
@@ -146,17 +146,17 @@ class WorkerServer:
         self._host.close(ACTORS_LIMIT)
         gevent.joinall(ending)
         self.membership.leave()
-        gevent.joinall([gevent.spawn(link.close) for link in self._links], timeout=LINKS_LIMIT)
+        gevent.joinall([gevent.spawn(link.close) for link in self.links], timeout=LINKS_LIMIT)
 
     def keys_changed(self) -> None:
         """Prove the keys there are now, and end the connections of those whose name they revoke."""
         self.membership.keys_changed()
-        self._links.end_revoked()
+        self.links.end_revoked()
         self._ports.end_revoked()
 
     def _cut_links(self) -> None:
         """What a method has to say that blocked for too long is for nobody: there may be another copy."""
-        for link in self._links:
+        for link in self.links:
             link.writer.cut(LinkClosed("this worker is cut off from its registry"))
 
     # ---- streams ---------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class WorkerServer:
     def _handle(self, sock: Connection, peer: Any) -> None:
         with self._unproved.held(sock, peer):
             identity = prove_to_client(sock, "worker", self._tickets.admit, self._proof_limit)
-        link = self._links.make(sock, peer, identity, partial(self._serve, identity))
+        link = self.links.make(sock, peer, identity, partial(self._serve, identity))
         if self._voucher is not None:
             link.writer.guard = self.membership.look
         link.run()

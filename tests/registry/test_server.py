@@ -47,7 +47,7 @@ def test_who_is_revoked_during_the_proof_gets_no_link(
     monkeypatch.setattr(door, "prove_to_client", prove_and_revoke)
     link = dial(server.address, "registry", ring.credential(keys.CLIENT))
     green_until(lambda: link.ended)
-    assert not list(server._links)
+    assert not list(server.links)
 
 
 def ask(link: Link) -> Calls:
@@ -61,7 +61,7 @@ def test_streams_that_are_over_leave_nothing_behind(server: RegistryServer, link
         calls = ask(link)
         assert calls.call("list", "*") == []
         calls.stream.close()
-        (theirs,) = server._links
+        (theirs,) = server.links
         return len(theirs._at_end)
 
     first = asked()
