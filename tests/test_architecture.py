@@ -17,7 +17,7 @@ from tests.support.programs import run_program
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "stractory"
 
-ORDER = ["errors", "wire", "net", "proof", "actors", "store", "ROLES", "commands", "testing"]
+ORDER = ["errors", "wire", "net", "proof", "actors", "store", "ROLES", "http", "commands", "testing"]
 """From the ground up: each may import what stands before it, and itself."""
 
 ROLES = {"registry", "worker", "clients"}

@@ -20,7 +20,8 @@ from gevent.event import Event
 from stractory.commands.config import Parser, Settings, choice, count, path, yes_no
 from stractory.commands.variables import misspelled
 from stractory.errors import AuthError, StractoryError
-from stractory.net.address import Address
+from stractory.http.pages import on_loopback
+from stractory.net.address import Address, address
 from stractory.net.descriptors import descriptors
 from stractory.proof import keys
 from stractory.proof.admission import USUAL, ConnectionLimits
@@ -70,6 +71,19 @@ def add_common_settings(parser: Parser, links: int) -> None:
         help="least severe level to log",
     )
     parser.setting("log-format", type=choice("text", "json"), default="text", help="json: an object a line")
+
+
+def loopback(text: str) -> Address:
+    """An address that only this machine can reach."""
+    return on_loopback(address(text))
+
+
+loopback.__name__ = "address"  # as --help shows it
+
+
+def add_http_setting(parser: Parser) -> None:
+    """Declare http, which each process has to have for itself."""
+    parser.setting("http", type=loopback, help="where to serve /metrics, /livez and /readyz; on loopback")
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

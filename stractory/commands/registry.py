@@ -11,6 +11,7 @@ from stractory.commands.config import Parser, Settings, address, choice, path, s
 from stractory.commands.daemon import (
     Hangups,
     add_common_settings,
+    add_http_setting,
     connection_limits,
     end_on_signals,
     load_keys,
@@ -90,6 +91,7 @@ def make_parser() -> Parser:
             default=default,
             help=f"most bytes of one message to the registry, with a key of the role {role}",
         )
+    add_http_setting(parser)
     add_common_settings(parser, links=0)
     return parser
 
@@ -125,8 +127,9 @@ def _serve(settings: Settings) -> None:
     record = audit_log(settings, folder)
     lines = Lines("audit-log", record, missing) if record else None
     directory = Directory(lease=settings.heartbeat_timeout, place=POLICIES[settings.placement])
+    registry = Registry(directory, store)
     server = RegistryServer(
-        Registry(directory, store),
+        registry,
         settings.listen,
         ring,
         security=security,
@@ -138,6 +141,11 @@ def _serve(settings: Settings) -> None:
         },
         audit=Audit(lines.add if lines else None),
     )
+    if settings.http is not None:
+        from stractory.http.registry import RegistryMetrics
+        from stractory.http.server import PageServer
+
+        PageServer(settings.http, RegistryMetrics(directory, server.links).page, lambda: registry.obstacle)
     told = end_on_signals()
     hangups.act(partial(read_keys_again, ring, server.end_revoked))
     title.show(f"registry {server.address}")

@@ -27,6 +27,7 @@ from stractory.commands.daemon import (
     COMMON,
     Hangups,
     add_common_settings,
+    add_http_setting,
     connection_limits,
     end_on_signals,
     load_keys,
@@ -141,6 +142,7 @@ def make_parser() -> Parser:
     parser.setting(
         "isolated", type=count, help="descriptor of what is shared with the worker that started this one"
     )
+    add_http_setting(parser)
     add_worker_settings(parser)
     return parser
 
@@ -216,9 +218,17 @@ def _serve(settings: Settings, limits: Limits) -> None:
         children.pass_on(signal.SIGHUP)
 
     hangups.act(partial(read_keys_again, keys, keys_changed))
+    watchdog = None
     if any(limits):
         accuse = [sys.executable, "-m", "stractory.worker.accusation"]
-        Watchdog(limits, [*accuse, str(settings.registry), str(keys.path), str(trust.ca or "")]).start()
+        watchdog = Watchdog(limits, [*accuse, str(settings.registry), str(keys.path), str(trust.ca or "")])
+        watchdog.start()
+    if settings.http is not None:
+        from stractory.http.server import PageServer
+        from stractory.http.worker import WorkerMetrics
+
+        metrics = WorkerMetrics(server.membership, server.links, watchdog)
+        PageServer(settings.http, metrics.page, lambda: server.membership.obstacle)
     if settings.end_with_stdin:
         gevent.spawn(wait_read, sys.stdin.fileno()).link(lambda ended: told.set())
     membership = gevent.spawn(server.membership.run)

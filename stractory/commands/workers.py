@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from stractory.commands.config import Parser, Settings, addresses, count, seconds
+from stractory.commands.config import Parser, Settings, addresses, count, port_range, seconds
 from stractory.commands.daemon import (
     Hangups,
     end_on_signals,
@@ -37,6 +37,9 @@ def make_parser() -> Parser:
     parser.setting(
         "respawn-delay", type=seconds, default="1", help="seconds until a dead worker is started again"
     )
+    parser.setting(
+        "http-ports", type=port_range, help="of loopback, where each worker serves what http says of one"
+    )
     add_worker_settings(parser)
     parser.alternatives("listen", "workers")
     parser.rule(check_members)
@@ -44,11 +47,14 @@ def make_parser() -> Parser:
 
 
 def check_members(settings: Settings) -> None:
-    """Raises ConfigError unless it is said which workers there are to be, once."""
+    """Raises ConfigError unless it is said which workers there are to be, once, with ports for all."""
     if settings.workers == 0:
         raise ConfigError("a pool has at least one worker, not 0")
     if bool(settings.listen) == bool(settings.workers):
         raise ConfigError("give either listen (addresses) or workers (how many)")
+    ports, needed = settings.http_ports, settings.workers or len(settings.listen)
+    if ports and len(ports) < needed:
+        raise ConfigError(f"http-ports has {len(ports)} ports, and there are {needed} workers")
 
 
 def main() -> int:
@@ -72,6 +78,8 @@ def _run(settings: Settings) -> int:
         "--end-with-stdin",
     ]
     commands = [[*command, f"--listen={address}"] for address in listen]
+    for each, port in zip(commands, settings.http_ports or (), strict=False):
+        each.append(f"--http={Address(DEFAULT_HOST, port)}")
     mark = with_slot if settings.log_format == "json" else numbered
     pool = Pool(commands, settings.respawn_delay, mark)
     hangups.act(partial(pool.pass_on, signal.SIGHUP))

@@ -55,6 +55,11 @@ class Registry:
         self.watching = Watching(directory, self._settling.wait_for_all)
         self.members.bury_dead(dead)
 
+    @property
+    def obstacle(self) -> str:
+        """Why it is not ready, a sentence; "" when it is."""
+        return "" if self._settling.is_over else "this registry still waits for the workers of the one before"
+
     def define(self, packed: bytes) -> None:
         """Know a definition, from now on, by its digest."""
         self._definitions.add(packed)

@@ -48,10 +48,15 @@ class Settling:
                     ) from None
                 actor = self._directory.find(name)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known what there is, but for actors of workers that take long to come back."""
+        return not (self._is_incomplete() and left(self._over))
+
     def wait_for_all(self) -> None:
-        """Until it is known what there is, but for actors of workers that take long to come back."""
-        while self._is_incomplete() and self._wait("", None):
-            pass
+        """Until it is over."""
+        while not self.is_over:
+            self._wait("", None)
 
     def _is_incomplete(self) -> bool:
         awaited = (worker.state is State.AWAITED for worker in self._directory.workers())

@@ -52,6 +52,11 @@ class Fence:
             self._timer = loop.timer(self._limit / STEPS, self._limit / STEPS, priority=loop.MAXPRI)
             self._timer.start(self.look)
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the last sign of life was sent that was acknowledged."""
+        return boot_time() - self._last
+
     def acknowledged(self, sent: float) -> None:
         """The registry has heard the sign of life that was sent then."""
         self._last = max(self._last, sent)

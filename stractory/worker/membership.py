@@ -197,6 +197,23 @@ class Membership:
         except AuthError:
             return True
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether it is so now, for all that is known here."""
+        return self._link is not None and self._link.ended is None and self.lease_left > 0
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds until the registry gives this worker up, unless it hears of it; 0 after that."""
+        return max(0.0, self.lease - self._fence.silence)
+
+    @property
+    def obstacle(self) -> str:
+        """Why no new actors come here, a sentence; "" when they may."""
+        if self._announced or self._leaving:
+            return "this worker is about to end"
+        return "" if self.is_registered else f"this worker is not registered with registry {self._registry}"
+
     def keys_changed(self) -> None:
         """Register anew, over another link, if that is by another key."""
         self._wake.set()

@@ -13,6 +13,7 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import zmq
+from gevent.pywsgi import WSGIServer
 
 from stractory.actors.zerorpc_port import _ValidEvents
 from stractory.commands.config import Settings
@@ -26,6 +27,9 @@ from stractory.errors import (
     UnreachableError,
     VersionMismatch,
 )
+from stractory.http.pages import Pages
+from stractory.http.server import answer
+from stractory.net.address import Address
 from stractory.net.certificates import AUTO, Certificate, certificate
 from stractory.net.headers import receive_header
 from stractory.net.process import Process
@@ -392,6 +396,29 @@ def ini_file(data: bytes) -> None:
     if not isinstance(settings, Settings):
         assert isinstance(settings, SystemExit) and settings.code == 2
         assert said.getvalue().count("\n") == 1
+
+
+_PAGES = WSGIServer(
+    Address("127.0.0.1", 9080),
+    Pages(Address("127.0.0.1", 9080), lambda: b"number 1", lambda: ""),
+    log=None,
+    error_log=None,
+)
+
+
+@harness(
+    b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9080\r\n\r\n",
+    b"HEAD /readyz?a=b HTTP/1.0\r\nHost: localhost:9080\r\nOrigin: null\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST /%6c HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    b"GET http://evil/ HTTP/1.1\r\nHost: 127.0.0.1:9080\r\nHost: evil\r\nConnection: upgrade\r\n\r\n",
+)
+def http_request(data: bytes) -> None:
+    """One answer, without a word to anybody else."""
+    sock, said = Socket(data), io.StringIO()
+    with redirect_stderr(said):
+        error = attempt(partial(answer, cast("Any", sock), ("127.0.0.1", 1), _PAGES), ProtocolError)
+    assert not said.getvalue()
+    assert not sock.sent if error else sock.sent.startswith(b"HTTP/1.1 ")
 
 
 def _database(secret: bytes) -> bytes:

@@ -92,6 +92,8 @@ class Socket:
         self.sent += data
         return len(data)
 
+    def close(self) -> None: ...
+
     def getsockname(self) -> tuple[str, int]:
         return "127.0.0.1", 9000
 

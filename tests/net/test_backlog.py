@@ -6,6 +6,7 @@ import pytest
 from stractory.errors import SlowConsumer
 from stractory.net import backlog as module
 from stractory.net.backlog import Backlog
+from stractory.net.counters import counters
 
 
 @pytest.fixture(autouse=True)
@@ -77,8 +78,10 @@ def test_a_peer_that_stands_still_is_not_waited_for(clock: Clock) -> None:
     clock.now += module.GRACE + 0.01
     backlog.make_room(TimeoutError(), None)
     clock.now += module.STILL_LIMIT
+    before = counters.slow_consumers
     with pytest.raises(SlowConsumer, match="20 bytes"):
         backlog.make_room(TimeoutError(), None)
+    assert counters.slow_consumers == before + 1
 
 
 def test_however_little_waits(clock: Clock) -> None:
