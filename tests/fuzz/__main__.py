@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -53,13 +54,15 @@ def run(harness: Any, seconds: int) -> bool:
     """Whether nothing was found in so many seconds."""
     found = FOUND / harness.name
     found.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, open(found / "log", "wb") as log:
+    temporary = tempfile.TemporaryDirectory
+    with temporary() as folder, temporary() as others, open(found / "log", "wb") as log:
         for number, data in enumerate(harness.corpus()):
             Path(folder, f"{number}").write_bytes(data)
         print(f"{harness.name}: {seconds} s", flush=True)
         options = [*LIMITS, f"-max_total_time={seconds}", f"-artifact_prefix={found}/", folder]
         command = [sys.executable, "-m", "tests.fuzz", "--one", harness.name, *options]
-        status = subprocess.call(command, stdout=log, stderr=log)  # noqa: S603  # this very program
+        environment = {**os.environ, "TMPDIR": others}  # it ends without cleaning up
+        status = subprocess.call(command, stdout=log, stderr=log, env=environment)  # noqa: S603  # this very program
         keep(harness, [file.read_bytes() for file in Path(folder).iterdir()])
     if status:
         print((found / "log").read_text(errors="replace")[-LOG:])
