@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -32,8 +33,11 @@ class Seen(NamedTuple):
     @property
     def open(self) -> dict[int, str]:
         """What each descriptor is, by the kernel's word, the same for all who share it."""
-        folder = Path(f"/proc/{self.pid}/fd")
-        return {int(number.name): os.readlink(number) for number in folder.iterdir()}
+        found = {}
+        for number in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found[int(number.name)] = os.readlink(number)
+        return found
 
     @property
     def kinds(self) -> dict[int, str]:
