@@ -1,4 +1,4 @@
-"""Reading the header that a stream or an actor's own port begins with, and not a byte of what follows it."""
+"""Reading so many bytes, such as the header that a stream begins with, and not one of what follows them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def receive_header(stream: Readable, decode: Callable[[bytes], T], ended: Stract
 
     Raises ``ended`` when the stream ends before it is whole, and ProtocolError when it is malformed.
     """
-    (size,) = HEADER_LENGTH.unpack(_receive_exactly(stream, HEADER_LENGTH.size, ended))
-    return decode(_receive_exactly(stream, size, ended))
+    (size,) = HEADER_LENGTH.unpack(receive_exactly(stream, HEADER_LENGTH.size, ended))
+    return decode(receive_exactly(stream, size, ended))
 
 
-def _receive_exactly(stream: Readable, size: int, ended: StractoryError) -> bytes:
+def receive_exactly(stream: Readable, size: int, ended: StractoryError) -> bytes:
+    """So many bytes. Raises ``ended`` when the stream ends before."""
     data = b""
     while len(data) < size:
         more = stream.recv(size - len(data))

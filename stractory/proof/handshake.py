@@ -38,6 +38,7 @@ import gevent
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket, UnreachableError, VersionMismatch
 from stractory.net.counters import counters
+from stractory.net.headers import receive_exactly
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.trust import ANYBODY, Trust
 from stractory.proof.keys import Key, KeyRing, digest
@@ -251,10 +252,4 @@ def _instead(magic: bytes) -> str:
 
 
 def _read_exactly(sock: Connection, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = sock.recv(size - len(data))
-        if not more:
-            raise ProtocolError("the connection ended during the handshake")
-        data += more
-    return data
+    return receive_exactly(sock, size, ProtocolError("the connection ended during the handshake"))

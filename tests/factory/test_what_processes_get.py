@@ -159,7 +159,7 @@ def test_who_ends_a_worker_gets_its_stacks_and_who_tells_of_it_nothing(started):
     with cluster.client() as strac:
         strac.create("holding", stractory.rpc(hold))
         strac.get("holding").now.send()
-        gevent.sleep(0)
+        gevent.idle()
         cluster.kill_registry()  # so that it has to go on trying
     until(lambda: "stractory.worker.accusation" in look_at(watchman.pid).words)
     accusing = look_at(watchman.pid)

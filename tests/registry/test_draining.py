@@ -23,7 +23,7 @@ def test_what_becomes_of_its_actors(registry, worker):
     draining = outcome(registry.drain, "address 1", LIMIT)
     worker.told("leave").answer.set(None)
     registry.members.leaving(worker.worker)
-    gevent.sleep(0)
+    gevent.idle()
     assert not draining.ready()  # until it has said goodbye its actors may run
     registry.members.goodbye(worker.worker)
     other.told("create").answer.set(None)
