@@ -227,7 +227,8 @@ def test_a_drained_worker_leaves_all_there_was(strac, cluster):
     crowd = Crowd(cluster, times=100)
     green_until(lambda: crowd.acknowledged >= 100)
     os.kill(pid, signal.SIGTERM)
-    crowd.join()
+    crowd.join()  # which may have been answered wholly before the worker heard of its end
+    green_until(lambda: handle.closed)
     count = strac.get("counter").state()[0]
     assert crowd.acknowledged == 400 <= count <= crowd.attempted
     assert strac.get("counter").pid() != pid
