@@ -1,0 +1,1 @@
+"""The registry's page: its modules in Node, and all of it in Chromium."""
