@@ -40,7 +40,7 @@ def lay_out(folder: Path, environment: Path) -> int:
     shutil.copytree(ROOT / "etc", folder / "etc")
     (folder / "bin").symlink_to(ROOT / "bin")
     (folder / ".venv").symlink_to(environment)
-    for file in (folder / "etc").iterdir():
+    for file in filter(Path.is_file, (folder / "etc").iterdir()):
         file.write_text(re.sub(r"\b900(?=\d\b|%)", str(base), file.read_text()))
     return base * 10
 
