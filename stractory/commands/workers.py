@@ -87,7 +87,7 @@ def _run(settings: Settings) -> int:
     title.show(f"pool of {len(listen)}")
     pool.start()
     if pool.wait_ready(told):
-        say_ready(f"stractory pool ready: {len(listen)} workers")
+        say_ready(f"stractory pool ready: {len(listen)} worker{'s' * (len(listen) > 1)}")
         told.wait()
     pool.close()
     return pool.status

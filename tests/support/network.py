@@ -29,10 +29,11 @@ def why_not() -> str | None:
     return tried.stderr.strip() or f"unshare ended with {tried.returncode}" if tried.returncode else None
 
 
-def start_inside(*arguments: str) -> subprocess.Popen[str]:
-    """Run pytest, with these arguments, in a network of its own."""
+def start_inside(*arguments: str, alone: bool = True) -> subprocess.Popen[str]:
+    """Run pytest, with these arguments, in a network of its own; in this one if not ``alone``."""
+    enter = _ENTER if alone else []
     return start_program(
-        [*_ENTER, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        [*enter, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
