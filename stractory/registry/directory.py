@@ -70,6 +70,7 @@ class Directory:
         wall: float,
         wrapped: bool = False,
         terms: Terms = PLAIN,
+        creator: str = "",
         making: Making | None = None,
         refusals: Mapping[Worker, str] = NOBODY,
     ) -> Actor:
@@ -82,7 +83,7 @@ class Directory:
             ways = "if_exists='get' takes that actor, 'replace' ends it first"
             raise ActorExists(f"the name {name!r} is {known.doing}; {ways}", epoch=known.epoch)
         worker = self._candidates.pick(self._workers.values(), runtime, refusals)
-        life = Life(name, kind, self.epochs.next(wall), wall, create_id, wrapped, terms)
+        life = Life(name, kind, self.epochs.next(wall), wall, create_id, wrapped, terms, creator)
         actor = Actor(life, worker, making=making)
         self._add(actor)
         return actor

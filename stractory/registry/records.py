@@ -136,6 +136,7 @@ class Actor:
             life.terms.restart,
             self.problem,
             life.terms.isolate,
+            life.creator,
         )
 
 

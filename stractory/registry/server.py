@@ -43,7 +43,7 @@ from stractory.registry.service import Registry
 from stractory.wire.codec import MESSAGE_LIMIT
 from stractory.wire.dialling import Dial, encode_acceptance
 from stractory.wire.info import ActorInfo, Location
-from stractory.wire.life import Life, Report, check_name
+from stractory.wire.life import Life, Report, check_name, creator
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,8 @@ class RegistryServer:
 def client_methods(registry: Registry, identity: Identity, link: Link, audit: Audit) -> Methods:
     """What clients and operators call; not all of it is for both."""
     peer = link.peer_address
+    host = peer[0] if isinstance(peer, tuple) else "the registry's machine"
+    create = partial(registry.create, creator=creator(identity.name, host))
     issuer = Issuer(identity.role, identity.name)
 
     def lookup(names: list[str], waits: bool = True) -> list[Location | None]:
@@ -166,7 +168,7 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
         "watch": registry.watching.watch,
         "workers": registry.list_workers,
         "define": registry.define,
-        "create": counters.creates.counted(audit.creating(registry.create, identity, peer)),
+        "create": counters.creates.counted(audit.creating(create, identity, peer)),
         "destroy": counters.destroys.counted(
             audit.destroying(registry.destroy, registry.find, identity, peer)
         ),

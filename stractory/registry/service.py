@@ -73,12 +73,14 @@ class Registry:
         create_id: bytes,
         terms: list[Any],
         timeout: float,
+        *,
+        creator: str = "",
     ) -> ActorInfo:
         """Start an actor on a worker; returns where it is. ``digest`` is of a definition sent before.
 
         ``if_exists``: "error" raises ActorExists at once, "get" returns the one there is, or raises that if
         it is of another kind, "replace" ends it first. Both wait for one that is being created or ended. A
-        repeated ``create_id`` is the same creation.
+        repeated ``create_id`` is the same creation. ``creator``: who asks for it, as Life has it.
         """
         check_name(name)
         if if_exists not in ("error", "get", "replace"):
@@ -110,6 +112,7 @@ class Registry:
                 wall=time.time(),
                 wrapped=definition.wrapper is not None,
                 terms=asked,
+                creator=creator,
                 making=Making(definition, options) if asked.comes_back else None,
                 refusals=refusals,
             )

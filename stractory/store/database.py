@@ -30,7 +30,7 @@ from stractory.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Of the entries' form and content."""
 
 _SCHEMA = (

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError
 
-_ACTOR = (str, str, str, int, str, float, bool, bool, str, str, bool)
+_ACTOR = (str, str, str, int, str, float, bool, bool, str, str, bool, str)
 _WORKER = (str, int, str, int, str, bool)
 
 
@@ -23,7 +23,8 @@ class ActorInfo(NamedTuple):
     (in a list also "pending", "ending", "waiting", or "awaited" by a registry that was just started);
     ``since`` is in seconds since 1970. ``public``: its own port asks for no proof. ``wrapped``: it has a
     client wrapper of its own. ``restart``: as in create(). ``problem``: why its state cannot be kept, or why
-    it is not made again yet; else "". ``isolated``: its worker is a process of its own.
+    it is not made again yet; else "". ``isolated``: its worker is a process of its own. ``creator``: who made
+    it, "NAME at HOST": the name is that of the key.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ActorInfo(NamedTuple):
     restart: str = "never"
     problem: str = ""
     isolated: bool = False
+    creator: str = ""
 
     @classmethod
     def from_wire(cls, fields: Any) -> ActorInfo:

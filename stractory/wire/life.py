@@ -16,6 +16,9 @@ SNAPSHOT_LIMIT = 1024 * 1024
 """Most bytes that the state of an actor may have."""
 
 
+CREATOR_LIMIT = 256
+"""Most characters of what is told of who made an actor."""
+
 EPOCH_LIMIT = 2**62
 """All epochs are below. A worker that told of a higher one would leave none that msgpack can carry."""
 
@@ -84,8 +87,29 @@ def _terms(*fields: Any) -> Terms:
     return Terms(*fields)
 
 
+@lru_cache(maxsize=1024)
+def creator(name: str, host: str) -> str:
+    """How it is told that whoever proved ``name`` made an actor, from there: one str for all that they make.
+
+    Who holds a master key chooses the name.
+    """
+    shown = "".join(c if c.isprintable() else "?" for c in name)
+    return f"{shown[: CREATOR_LIMIT // 2]} at {host}"[:CREATOR_LIMIT]
+
+
+@lru_cache(maxsize=1024)
+def _creator(text: str) -> str:
+    """The same str for all who are alike."""
+    if len(text) <= CREATOR_LIMIT and text.isprintable():
+        return text
+    raise ProtocolError("malformed creator of an actor")
+
+
 class Life(NamedTuple):
-    """``since`` is in seconds since 1970. ``wrapped``: it has a client wrapper of its own."""
+    """``since`` is in seconds since 1970. ``wrapped``: it has a client wrapper of its own.
+
+    ``creator``: who made its name, as creator() tells it; also of a life that came back.
+    """
 
     name: str
     kind: str
@@ -94,6 +118,7 @@ class Life(NamedTuple):
     create_id: bytes
     wrapped: bool
     terms: Terms = PLAIN
+    creator: str = ""
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -104,10 +129,10 @@ class Life(NamedTuple):
     def from_wire(cls, fields: Any) -> Life:
         """Raises ProtocolError."""
         match fields:
-            case [str(), str(), int() as epoch, float() as since, bytes(), bool(), terms] if (
+            case [str(), str(), int() as epoch, float() as since, bytes(), bool(), terms, str() as who] if (
                 0 <= epoch < EPOCH_LIMIT and math.isfinite(since)
             ):
-                return cls(*fields)._replace(terms=Terms.from_wire(terms))
+                return cls(*fields)._replace(terms=Terms.from_wire(terms), creator=_creator(who))
         raise ProtocolError("malformed life of an actor")
 
 

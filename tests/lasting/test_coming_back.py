@@ -228,3 +228,13 @@ def test_an_actor_is_suspended_while_its_registry_is_away_and_keeps_its_state():
         green_until(lambda: len(strac.list()) == 2)
         assert strac.get("counter").add() == 2
         assert other.add() == 3
+
+
+def test_who_made_it_is_known_in_all_its_lives(cluster, strac):
+    first = strac.create("counter", stractory.rpc(counter), restart="on-failure")
+    kill_worker_of(strac, "counter")
+    again = green_until(lambda: [info for info in strac.list("counter") if info.epoch > first.epoch])
+    assert again[0].creator == first.creator != ""
+    cluster.restart_registry()
+    assert strac.get("counter").add()
+    assert strac.list("counter")[0].creator == first.creator

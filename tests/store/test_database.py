@@ -87,9 +87,11 @@ def test_another_secret_is_refused(path: Path) -> None:
 
 
 def test_another_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "VERSION", 2)
+    ours = database.VERSION
+    monkeypatch.setattr(database, "VERSION", ours + 1)
     with pytest.raises(
-        StoreError, match=r"registry\.db has version 1, and this registry reads 2: start the one"
+        StoreError,
+        match=rf"registry\.db has version {ours}, and this registry reads {ours + 1}: start the one",
     ):
         Database(path, SECRET)
     monkeypatch.undo()

@@ -20,7 +20,9 @@ ROOM = Definition("rpc", Code.imported("examples.room:Room"), None, {})
 
 def record(name: str, epoch: int, definition: Definition | None = ECHO) -> Record:
     digest = None if definition is None else definition.digest
-    life = Life(name, "stream", epoch, 1.5, b"create", False, Terms(False, "always", "each call"))
+    life = Life(
+        name, "stream", epoch, 1.5, b"create", False, Terms(False, "always", "each call"), "alice at here"
+    )
     return Record(life, b"w" * 16, Process("machine", 7, 8), definition=digest, options={"size": 3})
 
 
