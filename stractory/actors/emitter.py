@@ -12,7 +12,7 @@ import gevent
 from stractory.actors.listeners import Listeners, check_pattern
 from stractory.errors import ActorEnded, ActorLost, LinkError, SlowConsumer
 from stractory.net.carrier import Carrier
-from stractory.net.counters import counters
+from stractory.net.counters import Tally, counters
 from stractory.net.runner import Runner, Within, anywhere
 from stractory.net.serving import log_failure
 from stractory.net.threads import threads
@@ -38,7 +38,7 @@ class Emitter:
     Events are handled in the order in which they were emitted, one after another: a function that waits
     holds up the later events of this connection, and in the end their sender. What arrives is kept for
     ``hold`` seconds, or until somebody listens. ``through(function, *data)``: what else functions are called
-    through.
+    through. ``tally`` counts what arrives, beside the process.
 
     Local events are ``close``, when the connection is over for good, and ``error``, with the exception that a
     function raised; ``failed`` is told of that where nobody listens. What ``get`` returned goes on with the
@@ -56,8 +56,10 @@ class Emitter:
         hold: float = 0.0,
         through: Callable[..., Any] | None = None,
         failed: Callable[[str, BaseException], None] = log_failure,
+        tally: Tally | None = None,
     ) -> None:
         self.missed = 0
+        self._tally = tally
         self._told_unfit = False
         self._failed = failed
         self._held: list[bytes | Callable[[], None]] | None = [] if hold else None
@@ -242,6 +244,8 @@ class Emitter:
                 return
             events = format.feed(piece)
             counters.events += len(events)
+            if self._tally is not None:
+                self._tally.calls += len(events)
             for event in events:
                 name = event[0]
                 for function in listeners[name]:
@@ -265,6 +269,8 @@ class Emitter:
             raise
         except BaseException as error:  # sys.exit() in a function must not end the process
             counters.event_errors += 1
+            if self._tally is not None:
+                self._tally.failed(error)
             if self.event not in LOCAL and (listeners := self._listeners["error"]):
                 self.event = "error"
                 for listener in listeners:

@@ -35,8 +35,10 @@ class EventemitterServer:
 
     def _begin(self, carrier: Carrier, format: Format) -> None:
         try:
-            through, failed = self._through, log_some_failures
-            emitter = Emitter(carrier, format, self._owner.run, through=through, failed=failed)
+            owner, through, failed = self._owner, self._through, log_some_failures
+            emitter = Emitter(
+                carrier, format, owner.run, through=through, failed=failed, tally=owner.counting()
+            )
             (self._through or plainly)(self._handler, emitter)
         except BaseException:
             carrier.abort(ENDED if self._owner.ended else 0)

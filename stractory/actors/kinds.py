@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from stractory.errors import VersionMismatch
 from stractory.net.address import Address
+from stractory.net.counters import Tally
 from stractory.net.listener import Ports
 from stractory.net.serving import Share
 
@@ -46,6 +47,9 @@ class Owner(Protocol):
     @property
     def log(self) -> logging.Logger:
         """A logger with the actor's name."""
+
+    def counting(self) -> Tally:
+        """What counts its calls or events: made when it is asked for, and then the same."""
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a green thread that ends with the actor; what it raises is logged."""

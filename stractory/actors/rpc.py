@@ -17,7 +17,6 @@ from stractory.errors import ActorNotFound
 from stractory.net.answers import DEFAULT_TIMEOUT, Future, Items
 from stractory.net.calls import Calls
 from stractory.net.carrier import Carrier
-from stractory.net.counters import counters
 from stractory.net.listener import Ports
 from stractory.net.serving import Serving, Share, log_some_failures, plainly
 from stractory.net.turns import Turns
@@ -45,7 +44,7 @@ class RpcServer:
             ended=lambda: owner.ended,
             through=through,
             hold=hold,
-            tally=counters.calls,
+            tally=owner.counting(),
         )
 
     def connect(self, stream: Carrier, address: Any) -> None:

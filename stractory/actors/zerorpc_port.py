@@ -75,6 +75,11 @@ class Port(ZerorpcServer):  # type: ignore[misc]  # zerorpc has no types
         self._multiplexer.close()
         self._multiplexer: Any = _Multiplexer(self._events)
 
+    @property
+    def clients(self) -> int:
+        """Connections of ours; of other zerorpc clients only the calls are known."""
+        return len(self._sessions)
+
     def abort(self, code: int = 0) -> None:
         """End connections of ours: its owner serves nobody any more, or for a while."""
         for carrier in list(self._sessions):

@@ -24,12 +24,11 @@ class WorkerMetrics(Metrics):
         self._watchdog = watchdog
 
     def own(self) -> Iterator[Metric]:
-        calls = counters.calls
-        counts = {"rpc": sum(calls.durations.counts), "eventemitter": counters.events}
-        errors = {"rpc": calls.errors, "eventemitter": counters.event_errors}
+        counts = {"rpc": counters.calls.count, "eventemitter": counters.events}
+        errors = {"rpc": counters.call_errors, "eventemitter": counters.event_errors}
         yield counters_by("kind", "calls", "Calls of rpc actors, and events that came to emitters", counts)
         yield counters_by("kind", "call_errors", "Those that raised, or could not be answered", errors)
-        yield histogram("call_seconds", "From when a call came until it was answered", calls.durations)
+        yield histogram("call_seconds", "From when a call came until it was answered", counters.calls)
         hangs = sum(self._watchdog.interrupted.values()) if self._watchdog else 0
         yield counter("hangs", "Times at which an actor was stopped because it held up all others", hangs)
         registered = self._membership.is_registered

@@ -8,8 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, time
 from typing import Any, TypeVar
+
+from stractory.wire.failures import in_a_line
 
 T = TypeVar("T")
 
@@ -26,31 +28,52 @@ class Durations:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
 
+    @property
+    def count(self) -> int:
+        """How many."""
+        return sum(self.counts)
+
     def add(self, seconds: float) -> None:
         """One more."""
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
 
-class Tally:
-    """Calls: how long they took, and how many failed."""
+NO_ERROR = "", 0.0
 
-    __slots__ = ("durations", "errors")
+
+class Tally:
+    """What came to one actor, calls or events, and what of that failed.
+
+    ``seen``: how many there were when somebody last looked. ``last_error``: in a line, and when that was, in
+    seconds since 1970. There is one for each of 100,000 actors: it is small.
+    """
+
+    __slots__ = ("calls", "errors", "last_error", "seen")
 
     def __init__(self) -> None:
-        self.durations = Durations()
+        self.calls = 0
         self.errors = 0
+        self.seen = 0
+        self.last_error = NO_ERROR
+
+    def failed(self, error: BaseException) -> None:
+        """One of them did."""
+        self.errors += 1
+        self.last_error = in_a_line(error), time()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What ``function`` returns or raises, counted."""
+        """What ``function`` returns or raises, counted here and for the process."""
         began = monotonic()
         try:
             return function(*args, **kwargs)
-        except BaseException:
-            self.errors += 1
+        except BaseException as error:
+            counters.call_errors += 1
+            self.failed(error)
             raise
         finally:
-            self.durations.add(monotonic() - began)
+            self.calls += 1
+            counters.calls.add(monotonic() - began)
 
 
 OK = "ok"
@@ -84,9 +107,11 @@ class Counters:
         self.creates = Outcomes()
         self.destroys = Outcomes()
         self.restarts = 0  # lives that were made again
-        self.calls = Tally()  # of rpc actors
+        self.calls = Durations()  # of rpc actors
+        self.call_errors = 0
         self.events = 0  # that came to emitters
         self.event_errors = 0  # functions for them that raised
+        self.received = 0  # bytes that came over links
         self.callbacks = 0  # functions of other processes that live here
         self.window_stalls = 0  # times at which a stream had to wait for its peer
         self.slow_consumers = 0  # peers that were given up because they took nothing

@@ -17,6 +17,7 @@ import gevent
 from gevent.event import Event
 
 from stractory.errors import ActorEnded, LinkClosed, LinkError, ProtocolError, StractoryError, StreamReset
+from stractory.net.counters import counters
 from stractory.net.outgoing import Outgoing
 from stractory.net.secured import Connection, TlsConnection, unwrapped
 from stractory.net.stream import Stream
@@ -178,6 +179,7 @@ class Link:
             if not data:
                 link._read_end()
             link.activity += 1
+            counters.received += len(data)
             for event in link._session.receive(data):
                 _HANDLERS[type(event)](link, event)
                 if link.ended is not None:

@@ -18,7 +18,7 @@ from stractory.errors import ForbiddenRole, StractoryError, UnknownMethod
 from stractory.net.allowance import Allowance
 from stractory.net.answers import deadline
 from stractory.net.callbacks import Callback
-from stractory.net.counters import Tally
+from stractory.net.counters import Tally, counters
 from stractory.net.runner import Runner, Within, anywhere
 from stractory.net.seldom import Seldom
 from stractory.wire.failures import to_wire
@@ -93,7 +93,7 @@ class Serving:
     it is over: callers then hear of that, by the end of the stream, and not of the calls that it stopped.
     ``share`` makes what is given out for functions of the other side's. ``through(function, *args)`` is how
     functions are called that are no methods, and ``hold(send, size)`` takes what a one-way call is sent by.
-    ``tally`` counts what is called.
+    ``tally`` counts what is called, for the process too.
     """
 
     __slots__ = (
@@ -249,7 +249,8 @@ class Server:
         finally:
             self._allowance.done(weight)
             if (tally := serving.tally) is not None:
-                tally.durations.add(monotonic() - came)
+                tally.calls += 1
+                counters.calls.add(monotonic() - came)
 
     def _run_function(self, function: Callable[..., Any], call: Call) -> Any:
         if call.id is not None and isinstance(function, Callback):  # passed on to us by a third process
@@ -281,7 +282,8 @@ class Server:
 
     def _answer_failure(self, call: Call, error: BaseException) -> None:
         if self._serving.tally is not None:
-            self._serving.tally.errors += 1
+            counters.call_errors += 1
+            self._serving.tally.failed(error)
         if call.id is None:
             if not isinstance(error, ForbiddenRole):  # of which who refused has told
                 self._serving.failed(f"{self._label}: {_spell(call)}, called one way,", error)

@@ -44,6 +44,17 @@ def to_wire(error: BaseException, remote_traceback: str) -> tuple[str, str, dict
     return "RemoteError", _sendable(error), {key: _sendable(value) for key, value in details.items()}
 
 
+LINE_LIMIT = 300
+"""Most characters of in_a_line()."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """Type and text of an error, for whoever looks about; it can travel."""
+    code, text, details = to_wire(error, "")
+    line = " ".join(f"{details.get('type', code)}: {text}".split())
+    return line.removesuffix(":")[:LINE_LIMIT]
+
+
 def _sendable(value: Any) -> Any:
     """Numbers as they are; anything else as text that has a UTF-8 form and is not too long."""
     if value is None or isinstance(value, (bool, int, float)):

@@ -15,6 +15,7 @@ from stractory.actors.each_call import SnapshotsOfEachCall
 from stractory.actors.kinds import Kind, Server, kind
 from stractory.actors.snapshots import Keeping, Snapshots
 from stractory.errors import StaleLocation
+from stractory.net.counters import Tally
 from stractory.wire.life import EACH_CALL, NO_SNAPSHOTS, Life
 from stractory.wire.session import ENDED, SUSPENDED
 from stractory.worker.blame import Culprit, marked, marks
@@ -96,6 +97,7 @@ class Actor:
         "server",
         "snapshots",
         "suspended",
+        "tally",
     )
 
     def __init__(
@@ -110,6 +112,7 @@ class Actor:
         self.loaded = loaded
         self.options = {**loaded.options, **options}
         self.kind: Kind = kind(loaded.kind)
+        self.tally: Tally | None = None  # of streams and child processes nothing is counted
         self.server: Server | None = None
         self.snapshots: Snapshots | None = None
         self.ended = False
@@ -176,6 +179,11 @@ class Actor:
     def log(self) -> logging.Logger:
         return self._context.log
 
+    def counting(self) -> Tally:
+        if self.tally is None:
+            self.tally = Tally()
+        return self.tally
+
     def spawn(self, function: Callable[..., Any], *args: Any) -> gevent.Greenlet[..., Any]:
         """Run a function in a green thread that ends with the actor; what it raises is logged."""
         task = gevent.Greenlet(self._run, function, args)
@@ -219,6 +227,11 @@ class Actor:
         self._on_exit(status)
 
     # ---- connections -----------------------------------------------------------------------------------
+
+    @property
+    def clients(self) -> int:
+        """How many connections it has. A zerorpc port is admitted as one, and tells of those that it has."""
+        return sum(getattr(stream, "clients", 1) for stream in self._streams)
 
     def check_running(self) -> Server:
         """What serves it. Raises StaleLocation when it has ended, or is suspended."""
