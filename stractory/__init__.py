@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from stractory.clients.wrappers import wrapper as wrapper
     from stractory.net.callbacks import Callback as Callback
     from stractory.wire.changes import Change as Change
+    from stractory.wire.facts import ActorFacts as ActorFacts
+    from stractory.wire.facts import Load as Load
     from stractory.wire.info import ActorInfo as ActorInfo
     from stractory.wire.info import WorkerInfo as WorkerInfo
 
@@ -40,9 +42,11 @@ __version__ = VERSION
 
 _HOMES = {
     "ActorDefinition": "stractory.actors.definition",
+    "ActorFacts": "stractory.wire.facts",
     "ActorInfo": "stractory.wire.info",
     "Client": "stractory.clients.client",
     "Change": "stractory.wire.changes",
+    "Load": "stractory.wire.facts",
     "Watch": "stractory.clients.watching",
     "WorkerInfo": "stractory.wire.info",
     "client": "stractory.clients.making",

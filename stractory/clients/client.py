@@ -32,6 +32,7 @@ from stractory.net.address import Address
 from stractory.net.serving import Share, itself
 from stractory.net.trust import Trust
 from stractory.proof import keys
+from stractory.wire.facts import ActorFacts, Load
 from stractory.wire.info import ActorInfo, WorkerInfo
 from stractory.wire.life import Terms, check_name
 
@@ -248,6 +249,26 @@ class Client:
         arguments.check_glob(pattern, "list")
         with self._within(timeout, "list()") as deadline:
             return self._list(pattern, deadline)
+
+    def facts(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> ActorFacts:
+        """How an actor does, told by its worker: connections, calls, errors.
+
+        Raises ActorNotFound, WorkerUnavailable when it is on no worker just now, or on one that does not
+        answer within two seconds, RegistryUnavailable, AuthError, CallTimeout.
+        """
+        arguments.check_one_name(name, "facts")
+        with self._within(timeout, f"facts({name!r})") as deadline:
+            return ActorFacts.from_wire(self._registry.call("facts", name, deadline=deadline))
+
+    def load(self, *, timeout: float = DEFAULT_TIMEOUT) -> dict[str, Load]:
+        """How each worker does, by its address as in workers(); one that does not answer is left out.
+
+        The registry asks them once a second at most, and waits two seconds for one that does not answer.
+        Raises RegistryUnavailable, AuthError, CallTimeout.
+        """
+        with self._within(timeout, "load()") as deadline:
+            rows = self._registry.call("load", deadline=deadline)
+        return {address: Load.from_wire(row) for address, row in rows.items()}
 
     def watch(self, pattern: str = "*", *, timeout: float | None = None) -> Watch:
         """Births, moves and deaths of the actors whose name matches the shell-style ``pattern``.

@@ -6,7 +6,7 @@ from stractory.proof.keys import CLIENT, NODE, OPERATOR
 
 _METHODS = {
     (OPERATOR,): ("define", "create", "destroy", "drain"),
-    (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch"),
+    (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch", "facts", "load"),
     (NODE,): (
         *("register", "beat", "leaving", "goodbye", "blame", "started", "ended", "exited"),
         *("snapshot", "problem", "child_silent", "child_ended"),

@@ -11,12 +11,14 @@ from typing import Any
 import gevent
 
 from stractory.errors import (
+    ActorNotFound,
     AuthError,
     ConfigError,
     ForbiddenRole,
     ProtocolError,
     RegistryUnavailable,
     UnknownMethod,
+    WorkerUnavailable,
 )
 from stractory.net.address import Address
 from stractory.net.address import address as parse
@@ -42,6 +44,7 @@ from stractory.registry.records import Actor, Worker
 from stractory.registry.service import Registry
 from stractory.wire.codec import MESSAGE_LIMIT
 from stractory.wire.dialling import Dial, encode_acceptance
+from stractory.wire.facts import ActorFacts
 from stractory.wire.info import ActorInfo, Location
 from stractory.wire.life import Life, Report, check_name, creator
 
@@ -161,12 +164,23 @@ def client_methods(registry: Registry, identity: Identity, link: Link, audit: Au
     def wait(name: str, timeout: float | None) -> ActorInfo:
         return registry.wait(name, timeout, cancelled=lambda: link.ended is not None)
 
+    def facts(name: str) -> ActorFacts:
+        if registry.find(check_name(name)) is None:
+            raise ActorNotFound(f"no actor is named {name!r}")
+        if (found := registry.survey.facts(name)) is None:
+            raise WorkerUnavailable(
+                f"no worker tells of {name!r}: it is on none just now, or on one that is busy"
+            )
+        return found
+
     return {
         "lookup": lookup,
         "wait": wait,
         "list": registry.list_actors,
         "watch": registry.watching.watch,
         "workers": registry.list_workers,
+        "load": registry.survey.look,
+        "facts": facts,
         "define": registry.define,
         "create": counters.creates.counted(audit.creating(create, identity, peer)),
         "destroy": counters.destroys.counted(

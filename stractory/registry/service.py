@@ -21,6 +21,7 @@ from stractory.registry.quarantine import Quarantine
 from stractory.registry.records import THERE, UNSETTLED, Actor, Making, State, Worker
 from stractory.registry.renewals import Renewals
 from stractory.registry.settling import SETTLING, Settling
+from stractory.registry.survey import Survey
 from stractory.registry.watching import Watching
 from stractory.store.interface import Store
 from stractory.store.memory import MemoryStore
@@ -32,8 +33,8 @@ from stractory.wire.life import Terms, check_name
 class Registry:
     """Places actors and remembers where they are. Never in the data path.
 
-    ``members``: its workers, one of which ``drain(address, timeout)`` has leave. ``watching``: who is told
-    of all that happens to its actors.
+    ``members``: its workers, one of which ``drain(address, timeout)`` has leave. ``survey``: how they and
+    their actors do. ``watching``: who is told of all that happens to its actors.
     """
 
     def __init__(self, directory: Directory, store: Store | None = None, settling: float = SETTLING) -> None:
@@ -49,6 +50,7 @@ class Registry:
             directory, ledger, self._orders, self._renewals, self._quarantine, self._changes
         )
         self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain
+        self.survey = Survey(directory, self._orders.nodes)
         self._definitions = Definitions()
         self._replaced: dict[str, Actor] = {}  # while they end, and until those who follow have the names
         self._settling = Settling(directory, self._changes, remembers=ledger.is_lasting, seconds=settling)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import Context
 from typing import Any
 
@@ -81,6 +81,11 @@ class Host:
     def full(self) -> bool:
         """Whether there are as many as there may be."""
         return 0 < self._most <= len(self._entries)
+
+    def actors(self) -> Iterator[Actor]:
+        """Those whose init has returned. Others may come and go meanwhile."""
+        entries = list(self._entries.values())
+        return (entry.actor for entry in entries if entry.actor is not None)
 
     def problems(self) -> list[tuple[Life, str]]:
         """The lives whose state cannot be kept, and why."""

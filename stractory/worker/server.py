@@ -33,6 +33,7 @@ from stractory.wire.shipping import runtime
 from stractory.worker.actor import Actor, Keep
 from stractory.worker.host import Host
 from stractory.worker.isolation import Children
+from stractory.worker.looks import Looks
 from stractory.worker.membership import Membership
 from stractory.worker.ports import ActorPorts
 from stractory.worker.voucher import Note, Voucher
@@ -106,6 +107,7 @@ class WorkerServer:
             self._listener = Listener(listen, self._handle, name="worker", security=security)
         else:
             self._listener = ports.listen(self._handle, name="worker")
+        looks = Looks(self._host, self.links)
         self._for_registry: Methods = {
             "define": self._host.define,
             "create": self._create,
@@ -113,6 +115,8 @@ class WorkerServer:
             "isolate": self._children.start,
             "end_child": self._children.end,
             "leave": self._leave,
+            "look": looks.look,
+            "facts": looks.facts,
         }
         self.membership = Membership(
             registry,

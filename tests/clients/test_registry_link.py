@@ -18,7 +18,7 @@ from stractory.proof import keys
 from stractory.proof.handshake import holders, prove_to_client
 from stractory.proof.keys import ROLES
 
-ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never", "", False]
+ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never", "", False, ""]
 
 
 class Script:

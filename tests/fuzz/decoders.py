@@ -58,6 +58,7 @@ from stractory.wire.dialling import (
     encode_dial,
     encode_refusal,
 )
+from stractory.wire.facts import ActorFacts, Busy, Load
 from stractory.wire.frames import HEADER, header
 from stractory.wire.info import ActorInfo, Location, WorkerInfo
 from stractory.wire.life import Life, Report, Terms
@@ -337,17 +338,20 @@ def definitions(data: bytes) -> None:
 
 
 _TERMS = Terms(True, "on-failure", 2.5, True)
-_LIFE = Life("room", "rpc", 7, 1.5, b"0123", False, _TERMS)
+_LIFE = Life("room", "rpc", 7, 1.5, b"0123", False, _TERMS, "alice at 10.0.0.7")
 
-
-_ACTOR = ActorInfo("room", "rpc", "127.0.0.1:9001", 7, "running", 1.5, False, False)
+_ACTOR = ActorInfo(
+    "room", "rpc", "127.0.0.1:9001", 7, "running", 1.5, False, False, creator="alice at 10.0.0.7"
+)
 _WORKER = WorkerInfo("127.0.0.1:9001", 7, "cpython-311 dill-0.4", 1, "running")
-_ROWS = (Terms, Life, Report, Process, ActorInfo, Location, WorkerInfo)
+_LOAD = Load(5, 1, 2, 3, 0.25, 4096, 0.5, 70, [Busy("room", 7, 4)])
+_FACTS = ActorFacts(2, 30, 1, "ValueError: no", 1.5)
+_ROWS = (Terms, Life, Report, Process, ActorInfo, Location, WorkerInfo, Load, ActorFacts)
 
 
 @harness(
     *map(pack, (_TERMS, _LIFE, (_LIFE, "running"), Process("boot pid", 7, 9))),
-    *map(pack, (_ACTOR, Location(_ACTOR, b"ticket", b"secret"), _WORKER)),
+    *map(pack, (_ACTOR, Location(_ACTOR, b"ticket", b"secret"), _WORKER, _LOAD, _FACTS)),
 )
 def lives(data: bytes) -> None:
     """What registry, workers and clients tell each other. What is taken travels on as it was."""

@@ -44,7 +44,7 @@ class Order(NamedTuple):
     method: str
     args: tuple[Any, ...]
     timeout: float | None
-    answer: AsyncResult[None]
+    answer: AsyncResult[Any]
 
 
 def look_up(registry, *arguments):
@@ -75,11 +75,11 @@ class FakeWorker:
             node, self.id, f"address {self.id.decode()}", "any", [*reports]
         ).worker
 
-    def call(self, method: str, *args: Any, call_timeout: float | None) -> None:
+    def call(self, method: str, *args: Any, call_timeout: float | None) -> Any:
         order = Order(method, args, call_timeout, AsyncResult())
         self.orders.put(order)
         with gevent.Timeout(call_timeout, CallTimeout("no answer")):
-            order.answer.get()
+            return order.answer.get()
 
     def post(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         assert method == "define"

@@ -12,18 +12,19 @@ import stractory
 from stractory.net.address import Address
 from stractory.proof import keys
 from stractory.registry.permissions import PERMITTED
+from stractory.wire.life import Terms
 from tests.factory.test_factory import exchange
 from tests.security.guarded import Guarded, calls
 from tests.support.actors import echo
 from tests.support.green import green_until
 
 FOR_OPERATORS = ("define", "create", "destroy", "drain")
-FOR_CLIENTS = ("lookup", "wait", "list", "workers", "watch")
+FOR_CLIENTS = ("lookup", "wait", "list", "workers", "watch", "facts", "load")
 FOR_NODES = (
     "register", "beat", "leaving", "goodbye", "child_silent", "child_ended", "blame", "started", "ended",
     "snapshot", "problem", "exited",
 )  # fmt: skip
-OVER_A_WORKERS_OWN_LINK = ("define", "create", "destroy", "isolate", "end_child", "leave")
+OVER_A_WORKERS_OWN_LINK = ("define", "create", "destroy", "isolate", "end_child", "leave", "look", "facts")
 
 NEEDED = {
     **dict.fromkeys(FOR_OPERATORS, (keys.OPERATOR,)),
@@ -70,6 +71,16 @@ def test_a_client_may_use_what_it_may_not_make(guarded: Guarded, strac: stractor
         with pytest.raises(stractory.ForbiddenRole, match="needs the role operator"):
             bob.destroy(name, timeout=10)
         assert exchange(bob.get(name)) == b"hello"
+
+
+def test_nobody_else_is_named_as_an_actors_creator(guarded: Guarded, name: str) -> None:
+    with guarded.client(keys.OPERATOR, "alice") as alice:
+        assert alice.create(name, echo).creator == "alice at 127.0.0.1"
+    with guarded.link(guarded.key(keys.OPERATOR, "eve")) as link:
+        asked = name, b"digest", {}, "get", b"id", list(Terms()), 5.0
+        for more, named in (["alice at 127.0.0.1"], {}), ([], {"creator": "alice at 127.0.0.1"}):
+            with pytest.raises(stractory.RemoteError, match="TypeError"):
+                calls(link).call("create", *asked, *more, call_timeout=10, **named)
 
 
 def test_a_program_with_a_workers_key_is_told_which_it_needs(guarded: Guarded) -> None:
