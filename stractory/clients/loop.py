@@ -120,8 +120,10 @@ class _Thread(threading.Thread):
     def finish(self, last: Callable[[], Any] | None = None) -> None:
         """Take nothing more, call ``last``, and end. Raises LoopEnded."""
         with self._lock:
+            if self.ended:
+                raise LoopEnded
+            self._last = last  # before the thread hears that it is over, for it does not wait for the lock
             self.hand_over(self._over.set)
-            self._last = last
             self.ended = True
 
     def drop(self) -> None:

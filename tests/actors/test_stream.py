@@ -83,7 +83,6 @@ class GeneratorHandler:
         functools.partial(three, other=1),
         dict.get,
     ],
-    ids=str,
 )
 def test_handlers(handler):
     check_handler(handler)
@@ -108,7 +107,6 @@ def test_handlers(handler):
         (three, r"parameters of this one are \(stream, address, other\)"),
         (needs_keyword, "parameters"),
     ],
-    ids=str,
 )
 def test_no_handlers(handler, told):
     with pytest.raises(TypeError, match=told) as caught:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import stractory
+from stractory.clients.loop import _Thread
 from tests.factory.test_factory import exchange
 from tests.support.actors import echo
 from tests.support.cluster import until
@@ -41,6 +42,20 @@ def test_close_ends_the_thread_and_frees_its_descriptors(cluster, name):
     assert loops() == []
     assert descriptors() == before
     strac.close()
+    assert loops() == []
+
+
+def test_close_returns_though_the_thread_ends_before_all_is_handed_over(cluster, name, monkeypatch):
+    hand_over = _Thread.hand_over
+
+    def hand_over_and_lose_the_processor(thread, job):
+        hand_over(thread, job)
+        if job == thread._over.set:
+            thread.join()
+
+    monkeypatch.setattr(_Thread, "hand_over", hand_over_and_lose_the_processor)
+    with cluster.client(background=True) as strac:
+        assert strac.list(name) == []
     assert loops() == []
 
 

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 import stractory
-from tests.faults import test_wires_cut
-from tests.support import network
 from tests.support.cluster import Cluster, until
 
 WORKERS = 2
-
-
-@pytest.fixture(scope="package", autouse=True)
-def cuts(request: pytest.FixtureRequest) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """The tests of cuts.py, begun with the first test here if they are wanted: mostly they wait."""
-    wanted = not network.why_not() and any(item.module is test_wires_cut for item in request.session.items)
-    path = str(Path(__file__).with_name("cuts.py"))
-    selections = test_wires_cut.SELECTIONS if wanted else []
-    runs = {selection: network.start_inside(path, "-k", selection) for selection in selections}
-    yield runs
-    for run in runs.values():
-        if run.poll() is None:
-            run.kill()
-            run.communicate()
 
 
 @pytest.fixture(scope="package")

@@ -1,4 +1,4 @@
-"""Tests whose network is cut without a word. test_wires_cut.py has them run in a network of their own."""
+"""Tests whose network is cut without a word. test_cuts.py has them run in a network of their own."""
 
 from __future__ import annotations
 

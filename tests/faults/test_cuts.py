@@ -12,7 +12,10 @@ from tests.support import network
 
 SELECTIONS = ["not vanishes", "vanishes"]
 
-pytestmark = pytest.mark.skipif(network.why_not() is not None, reason=f"no namespaces: {network.why_not()}")
+pytestmark = [
+    pytest.mark.skipif(network.why_not() is not None, reason=f"no namespaces: {network.why_not()}"),
+    pytest.mark.timeout(240),  # for all of its tests
+]
 
 
 @pytest.fixture(scope="module")
