@@ -53,7 +53,7 @@ def _help(words: list[str]) -> str:
 
 @dataclass
 class Row:
-    """Settings that one comment explains. ``settings``: name -> as the line has it."""
+    """Settings that one comment explains. ``settings``: name -> what it is by default, or may be."""
 
     text: str
     settings: dict[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ def _read(text: str) -> Iterator[tuple[str, Row]]:
         setting = SETTING.fullmatch(line)
         if setting:
             unset, name, value = setting.groups()
-            row.settings[name] = f"{name} = {value}" if not unset else f"{name} = {value}, say"
+            row.settings[name] = f"unset; such as `{value}`" if unset else f"`{value}`"
         elif row.settings:
             yield section, row
             row = Row("")
@@ -98,8 +98,10 @@ def _read(text: str) -> Iterator[tuple[str, Row]]:
 
 
 def _table(rows: list[Row]) -> str:
-    lines = ["| setting | of | |", "|---|---|---|"]
-    for row in sorted(rows, key=lambda row: [*row.settings]):
-        names = "<br>".join(f"`{line}`" for line in row.settings.values())
-        lines.append(f"| {names} | {', '.join(row.programs)} | {row.text} |")
+    """In the order of the files, in which a comment may speak of the one before."""
+    lines = ["| setting | by default | of | |", "|---|---|---|---|"]
+    for row in rows:
+        names = "<br>".join(f"`{name}`" for name in row.settings)
+        values = "<br>".join(row.settings.values())
+        lines.append(f"| {names} | {values} | {', '.join(row.programs)} | {row.text} |")
     return "\n".join(lines)
