@@ -5,12 +5,8 @@ The tests' own, so that what they prove is the wire layer alone. Every wait ends
 
 from __future__ import annotations
 
-import json
 import socket
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from stractory.wire.events import (
     DataReceived,
@@ -23,49 +19,14 @@ from stractory.wire.events import (
     StreamWasReset,
 )
 from stractory.wire.session import Session
-from tests.support.programs import start_program
 
 TIMEOUT = 20  # seconds, of any one wait
-
-HERE = Path(__file__).parent
 
 
 def pattern(size: int) -> bytes:
     """The bytes that peer.js makes too: byte i is i * 31 + i >> 8, cut to eight bits."""
     block = bytes((i * 31 + (i >> 8)) & 0xFF for i in range(65536))
     return (block * (size // 65536 + 1))[:size]
-
-
-class Node:
-    """The process of peer.js: orders go in by :meth:`order`, events come out of :meth:`told`."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = start_program(
-            ["node", str(HERE / "peer.js"), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def order(self, order: str, **arguments: Any) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"order": order, **arguments}) + "\n")
-        self.process.stdin.flush()
-
-    def told(self) -> dict[str, Any]:
-        """The next event. (That it comes at all is for the test's own timeout to see.)"""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"node ended with {self.process.wait(TIMEOUT)}"
-        event: dict[str, Any] = json.loads(line)
-        return event
-
-    def close(self) -> None:
-        """Ends the process: it goes when its stdin is closed."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(TIMEOUT)
-        self.process.stdout.close()
 
 
 class Stream:

@@ -18,44 +18,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from stractory.errors import LinkClosed
 from stractory.wire.session import WINDOW
-from tests.interop.driver import HERE, TIMEOUT, Driver, Node, pattern
-from tests.support.programs import run_program
+from tests.interop.driver import TIMEOUT, Driver, pattern
+from tests.support.node import Node, install
 
-MODULES = HERE / "node_modules"
+PEER = Path(__file__).with_name("peer.js")
 BULK = 3_000_000
-OFFLINE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH", "ENOTCACHED", "ECONNRESET")
 
 
 @pytest.fixture(scope="session")
 def node_modules() -> None:
-    """The npm packages, fetched once into tests/interop/node_modules."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    lock, installed = HERE / "package-lock.json", MODULES / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    run = run_program(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"],
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    if run.returncode:
-        offline = next((code for code in OFFLINE if code in run.stderr), None)
-        if offline:
-            pytest.skip(f"npm cannot reach its registry ({offline})")
-        pytest.fail(f"npm ci failed:\n{run.stderr}")
-    installed.touch()
+    """The npm packages of peer.js."""
+    install(PEER.parent)
 
 
 Pair = tuple[Driver, Node]
@@ -63,7 +44,7 @@ Pair = tuple[Driver, Node]
 
 def dial() -> Pair:
     """We dial a node server."""
-    node = Node("listen")
+    node = Node(PEER, "listen")
     return Driver(socket.create_connection(("127.0.0.1", node.told()["port"]), TIMEOUT), dialled=True), node
 
 
@@ -71,7 +52,7 @@ def listen() -> Pair:
     """A node client dials us."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(TIMEOUT)
-        node = Node("dial", str(server.getsockname()[1]))
+        node = Node(PEER, "dial", str(server.getsockname()[1]))
         connection, _ = server.accept()
     return Driver(connection, dialled=False), node
 
