@@ -18,6 +18,8 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 DOCS, SHOWN = "docs/", "repository/"
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
+MADE = (".", "__", "node_modules")
+"""Names of what is in folders and no part of the repository begin so."""
 LANGUAGES = {".py": "python", ".ini": "ini", ".conf": "ini", ".service": "ini", ".json": "json", ".js": "js"}
 
 
@@ -76,7 +78,7 @@ def _show(target: str) -> str:
     if target.endswith(".md"):
         return path.read_text(encoding="utf-8")
     if path.is_dir():
-        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith((".", "__")))
+        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith(MADE))
         return f"# {target}\n\n" + "".join(f"* [{entry.name}]({entry.name})\n" for entry in inside)
     language = LANGUAGES.get(path.suffix, "text")
     return f"# {target}\n\n````{language}\n{path.read_text(encoding='utf-8')}````\n"
