@@ -25,6 +25,7 @@
      |    +-- ActorQuarantined                            its code ended too many workers
      |    +-- WorkerFull                                  none has room for another actor, or link
      +-- WorkerNotFound                (LookupError)      no worker has this address
+     +-- PageNotShown                  (LookupError)      the registry shows none
      +-- UnreachableError              (ConnectionError)  nobody answers at an address
      |    +-- RegistryUnavailable
      |    +-- WorkerUnavailable
@@ -81,6 +82,7 @@ __all__ = [
     "LinkError",
     "NoCompatibleWorker",
     "NoWorkers",
+    "PageNotShown",
     "PlacementError",
     "PortUnavailable",
     "ProtocolError",
@@ -226,6 +228,10 @@ class WorkerFull(PlacementError):
 
 class WorkerNotFound(StractoryError, LookupError):
     """No worker has this address."""
+
+
+class PageNotShown(StractoryError, LookupError):
+    """The registry shows no page."""
 
 
 class UnreachableError(StractoryError, ConnectionError):

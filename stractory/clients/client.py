@@ -158,6 +158,14 @@ class Client:
             rows = self._registry.call("drain", worker, deadline=deadline, tell_time=True, tries=1)
         return {name: ActorInfo.from_wire(row) if row else None for name, row in rows}
 
+    def page_link(self, *, timeout: float = DEFAULT_TIMEOUT) -> str:
+        """An address that opens the registry's page in a browser: once, within five minutes.
+
+        Raises PageNotShown where there is none, RegistryUnavailable, AuthError, and CallTimeout.
+        """
+        with self._within(timeout, "page_link()") as deadline:
+            return str(self._registry.call("page_link", deadline=deadline))
+
     # ---- using them --------------------------------------------------------------------------------------
 
     @overload

@@ -31,6 +31,7 @@ import configargparse
 from stractory.commands.values import (
     choice,
     count,
+    hosts,
     path,
     port_range,
     seconds,
@@ -44,7 +45,17 @@ from stractory.net.address import address, addresses
 from stractory.version import VERSION
 
 __all__ = ["Parser", "Settings", "sections_of"]
-__all__ += ["address", "addresses", "choice", "count", "path", "port_range", "seconds", "seconds_from"]
+__all__ += [
+    "address",
+    "addresses",
+    "choice",
+    "count",
+    "hosts",
+    "path",
+    "port_range",
+    "seconds",
+    "seconds_from",
+]
 __all__ += ["size_to", "yes_no"]
 
 SECTIONS = ("registry", "workers", "worker")

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import Event
 
-from stractory.commands.config import Parser, Settings, choice, count, path, yes_no
+from stractory.commands.config import Parser, Settings, choice, count, hosts, path, yes_no
 from stractory.commands.variables import misspelled
-from stractory.errors import AuthError, StractoryError
-from stractory.http.pages import on_loopback
+from stractory.errors import AuthError, ConfigError, StractoryError
 from stractory.net.address import Address, address
 from stractory.net.descriptors import descriptors
 from stractory.proof import keys
 from stractory.proof.admission import USUAL, ConnectionLimits
 
 if TYPE_CHECKING:
+    from stractory.http.access import Access
+    from stractory.http.sessions import Sessions
     from stractory.net.listener import TransportSecurity
 
 log = logging.getLogger(__name__)
@@ -73,17 +74,38 @@ def add_common_settings(parser: Parser, links: int) -> None:
     parser.setting("log-format", type=choice("text", "json"), default="text", help="json: an object a line")
 
 
-def loopback(text: str) -> Address:
-    """An address that only this machine can reach."""
-    return on_loopback(address(text))
+def add_http_settings(parser: Parser, what: str) -> None:
+    """Declare those of pages, which each process has to have for itself. ``what`` there is."""
+    parser.setting("http", type=address, help=f"where to show {what}")
+    parser.setting(
+        "http-open",
+        type=choice("loopback", "never"),
+        default="loopback",
+        help="who may look without a key: who asks by an address of loopback, if http is there; or nobody",
+    )
+    parser.setting("http-hosts", type=hosts, help="more names by which browsers may ask; with commas")
+    parser.rule(_check_http)
 
 
-loopback.__name__ = "address"  # as --help shows it
+def _check_http(settings: Settings) -> None:
+    """Raises ConfigError where pages would be shown in a way that nobody means."""
+    where = settings.http
+    if where is None or where.is_loopback:
+        return
+    if settings.tls == "no" and not settings.insecure_plaintext:
+        raise ConfigError(
+            f"http = {where} is beyond loopback, in plain text: set tls = auto or a file, "
+            "or insecure-plaintext = yes on a network you trust"
+        )
+    if where.is_everywhere and not settings.http_hosts:
+        raise ConfigError(f"http = {where} is no name: set http-hosts to the names by which browsers may ask")
 
 
-def add_http_setting(parser: Parser) -> None:
-    """Declare http, which each process has to have for itself."""
-    parser.setting("http", type=loopback, help="where to serve /metrics, /livez and /readyz; on loopback")
+def http_access(settings: Settings, ring: keys.KeyRing, sessions: Sessions) -> Access:
+    """Who may see pages."""
+    from stractory.http.access import Access  # which --help need not load
+
+    return Access(ring, sessions, is_open=settings.http_open == "loopback", hosts=settings.http_hosts or ())
 
 
 def connection_limits(settings: Settings) -> ConnectionLimits:

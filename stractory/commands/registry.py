@@ -11,9 +11,10 @@ from stractory.commands.config import Parser, Settings, address, choice, path, s
 from stractory.commands.daemon import (
     Hangups,
     add_common_settings,
-    add_http_setting,
+    add_http_settings,
     connection_limits,
     end_on_signals,
+    http_access,
     load_keys,
     plain_words,
     raise_descriptor_limit,
@@ -91,7 +92,7 @@ def make_parser() -> Parser:
             default=default,
             help=f"most bytes of one message to the registry, with a key of the role {role}",
         )
-    add_http_setting(parser)
+    add_http_settings(parser, "a web page, its JSON API, /metrics, /livez and /readyz")
     add_common_settings(parser, links=0)
     return parser
 
@@ -120,7 +121,8 @@ def _serve(settings: Settings) -> None:
 
     hangups = Hangups()
     dump_on_signal()
-    ring = load_keys(settings.key_file, settings.listen, of_registry=True)
+    binds = settings.listen, settings.http or settings.listen
+    ring = load_keys(settings.key_file, *binds, of_registry=True)
     security = transport_security(settings)
     folder = data_directory(settings)
     store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()
@@ -141,16 +143,22 @@ def _serve(settings: Settings) -> None:
         },
         audit=Audit(lines.add if lines else None),
     )
+    site = None
     if settings.http is not None:
-        from stractory.http.registry import RegistryMetrics
-        from stractory.http.server import PageServer
+        from stractory.http.sessions import Sessions
+        from stractory.http.site import Site
 
-        PageServer(settings.http, RegistryMetrics(directory, server.links).page, lambda: registry.obstacle)
+        sessions = Sessions(ring)
+        access = http_access(settings, ring, sessions)
+        site = Site(settings.http, directory, registry, server, access, security)
+        server.page_link = lambda key: site.link(sessions.invite(key))
     told = end_on_signals()
     hangups.act(partial(read_keys_again, ring, server.end_revoked))
     title.show(f"registry {server.address}")
     say_ready(f"stractory registry ready at {server.address}")
     told.wait()
+    if site is not None:
+        site.close()
     server.close()
     store.close()
     if lines:

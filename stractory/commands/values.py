@@ -83,6 +83,17 @@ def path(text: str) -> Path:
     return Path(os.path.expanduser(text))  # unlike Path.expanduser, leaves the ~ of an unknown user alone
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Names of hosts with commas between them, each alone or with a port: ``factory.example, gate:8443``."""
+    names = tuple(name.strip().lower() for name in text.split(","))
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_.-]+(:[0-9]{1,5})?", name):
+            raise ConfigError(
+                f"{name!r} is not the name of a host, such as factory.example: there are no wildcards"
+            )
+    return names
+
+
 def choice(*words: str) -> Callable[[str], str]:
     """A type whose values are these words."""
 

@@ -12,7 +12,7 @@ SETTINGS = (
     *("links-limit", "unproved-limit", "unproved-limit-per-source"),
     *("audit-log", "client-message-limit", "operator-message-limit"),
     *("data-dir", "heartbeat-timeout", "placement"),
-    *("http", "http-ports", "respawn-delay", "workers"),
+    *("http", "http-hosts", "http-open", "http-ports", "respawn-delay", "workers"),
     *("actor-port-range", "actor-ports", "allow-public-actors", "end-with-stdin"),
     *("code", "max-actors", "tls-ca", "working-dir"),
     *("block-exit", "block-interrupt", "block-report"),

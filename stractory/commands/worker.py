@@ -27,9 +27,10 @@ from stractory.commands.daemon import (
     COMMON,
     Hangups,
     add_common_settings,
-    add_http_setting,
+    add_http_settings,
     connection_limits,
     end_on_signals,
+    http_access,
     load_keys,
     plain_words,
     raise_descriptor_limit,
@@ -142,7 +143,7 @@ def make_parser() -> Parser:
     parser.setting(
         "isolated", type=count, help="descriptor of what is shared with the worker that started this one"
     )
-    add_http_setting(parser)
+    add_http_settings(parser, "/metrics, /livez and /readyz")
     add_worker_settings(parser)
     return parser
 
@@ -188,7 +189,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
     hangups = Hangups()
     children = Children(child_command(settings), os.getcwd(), settings.isolated_limit)
     dump_on_signal(whose, children.pass_on)
-    keys = load_keys(settings.key_file, settings.listen)
+    keys = load_keys(settings.key_file, settings.listen, settings.http or settings.listen)
     security, trust = transport_security(settings), Trust(settings.tls_ca)
     _work_in(settings.working_dir)
     outlive_exits()
@@ -224,11 +225,14 @@ def _serve(settings: Settings, limits: Limits) -> None:
         watchdog = Watchdog(limits, [*accuse, str(settings.registry), str(keys.path), str(trust.ca or "")])
         watchdog.start()
     if settings.http is not None:
+        from stractory.http.pages import Health, Pages
         from stractory.http.server import PageServer
+        from stractory.http.sessions import Sessions
         from stractory.http.worker import WorkerMetrics
 
         metrics = WorkerMetrics(server.membership, server.links, watchdog)
-        PageServer(settings.http, metrics.page, lambda: server.membership.obstacle)
+        health = Health(metrics.page, lambda: server.membership.obstacle)
+        PageServer(settings.http, Pages(http_access(settings, keys, Sessions(keys)), health), security)
     if settings.end_with_stdin:
         gevent.spawn(wait_read, sys.stdin.fileno()).link(lambda ended: told.set())
     membership = gevent.spawn(server.membership.run)

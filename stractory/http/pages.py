@@ -1,12 +1,14 @@
-"""What is shown to whom: /metrics, /livez and /readyz, to whoever asks by the right name. Pure WSGI."""
+"""What a process shows: /metrics, /livez and /readyz, and more where there is more. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Protocol
 
-from stractory.errors import ConfigError
-from stractory.net.address import Address
+from stractory.errors import ProtocolError
+from stractory.http.access import Access
+from stractory.http.answers import BUSY, MALFORMED, METRICS, OK, UNKNOWN, Answer, problem, sentence
+from stractory.http.request import Request
 
 Metrics = Callable[[], bytes]
 """Makes the page of numbers."""
@@ -14,73 +16,54 @@ Metrics = Callable[[], bytes]
 Obstacle = Callable[[], str]
 """Why this process is not ready, a sentence; "" when it is."""
 
-PLAIN = "text/plain; charset=utf-8"
-METRICS = "text/plain; version=0.0.4; charset=utf-8"
-"""The types of pages; the latter is Prometheus's name for its format of text."""
+
+class Part(Protocol):
+    """Some of the pages. ``names``: what there is, for who asks for something else."""
+
+    names: str
+
+    def answer(self, request: Request) -> Answer | None:
+        """None where another part may have what is asked for. Raises ProtocolError where nobody can."""
 
 
-def on_loopback(address: Address) -> Address:
-    """``address``, if there may be pages. Raises ConfigError where it is not of loopback."""
-    if not address.is_loopback:
-        raise ConfigError(
-            f"{address} is beyond loopback, where pages would need a key, which they do not ask for; "
-            "give an address such as 127.0.0.1:9080"
-        )
-    return address
+class Health:
+    """Of every process."""
 
+    names = "/metrics, /livez and /readyz"
 
-class Answer(NamedTuple):
-    status: str
-    body: bytes
-    type: str = PLAIN
-
-
-def sentence(status: str, text: str) -> Answer:
-    """One line."""
-    return Answer(status, f"{text}\n".encode())
-
-
-class Pages:
-    """A WSGI application for ``address``, or localhost at its port, by no other name.
-
-    A browser can be led to connect here by another name, whose owner could then read what comes (DNS
-    rebinding); it says so in Host and Origin.
-    """
-
-    def __init__(self, address: Address, metrics: Metrics, obstacle: Obstacle) -> None:
-        self._hosts = {str(address), str(Address("localhost", address.port))}
-        self._where = address
+    def __init__(self, metrics: Metrics, obstacle: Obstacle) -> None:
         self._metrics = metrics
         self._obstacle = obstacle
 
-    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        answer = self._answer(environ)
-        headers = [
-            ("Content-Type", answer.type),
-            ("Content-Length", str(len(answer.body))),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Connection", "close"),
-        ]
-        if answer.status.startswith("405"):
-            headers.append(("Allow", "GET, HEAD"))
-        start_response(answer.status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
-
-    def _answer(self, environ: Mapping[str, Any]) -> Answer:
-        host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
-        if host.lower() not in self._hosts:
-            return sentence("403 Forbidden", f"ask for http://{self._where}: the Host header names another")
-        if origin is not None and origin.lower().removeprefix("http://") not in self._hosts:
-            return sentence("403 Forbidden", "the Origin header names another site")
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return sentence("405 Method Not Allowed", "only GET and HEAD: nothing can be changed here")
-        match environ["PATH_INFO"]:
+    def answer(self, request: Request) -> Answer | None:
+        """As a part."""
+        match request.path:
             case "/metrics":
-                return Answer("200 OK", self._metrics(), METRICS)
+                return Answer(OK, self._metrics(), METRICS)
             case "/livez":
-                return sentence("200 OK", "the event loop turns")
+                return sentence(OK, "the event loop turns")
             case "/readyz":
                 obstacle = self._obstacle()
-                return sentence("503 Service Unavailable" if obstacle else "200 OK", obstacle or "ready")
-        return sentence("404 Not Found", "there are /metrics, /livez and /readyz")
+                return sentence(BUSY if obstacle else OK, obstacle or "ready")
+        return None
+
+
+class Pages:
+    """``parts``, for who has ``access``."""
+
+    def __init__(self, access: Access, *parts: Part) -> None:
+        self._access = access
+        self._parts = parts
+        self.names = ", ".join(part.names for part in parts)
+
+    def answer(self, request: Request) -> Answer:
+        """What is answered, whatever is asked for."""
+        try:
+            if (refusal := self._access.answer(request)) is not None:
+                return refusal
+            for part in self._parts:
+                if (answer := part.answer(request)) is not None:
+                    return answer
+        except ProtocolError as error:
+            return problem(request, MALFORMED, str(error))
+        return problem(request, UNKNOWN, f"there are {self.names}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from stractory.http.metrics import Metrics, counter, counters_by, gauges
+from stractory.http.rows import places
 from stractory.net.counters import counters
 from stractory.proof.proved import ProvedLinks
 from stractory.registry.directory import Directory
@@ -34,10 +35,10 @@ class RegistryMetrics(Metrics):
 
     def _actors(self) -> Counter[tuple[str, ...]]:
         """By kind and worker; an isolated one counts for who started its process: that address is kept."""
-        found = Counter((actor.life.kind, actor.worker) for actor in self._directory.actors())
         counts: Counter[tuple[str, ...]] = Counter()
-        for (kind, worker), count in found.items():
-            counts[kind, self._place(worker)] += count
+        for worker in places(self._directory):
+            for kind, count in worker.kinds.items():
+                counts[kind, self._place(worker)] += count
         return counts
 
     def _place(self, worker: Worker) -> str:

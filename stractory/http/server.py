@@ -1,25 +1,27 @@
-"""Serves the pages of a process over HTTP: a small request each connection, a few at a time, not for long."""
+"""Serves the pages of a process over HTTP: a small request each connection, a few at a time, not for long.
+
+But for those who follow events: they are counted, and dropped, by who tells them.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
-from io import BytesIO
 from typing import Any
 
 import gevent
-from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from stractory.errors import ProtocolError
-from stractory.http.pages import Metrics, Obstacle, Pages, on_loopback
+from stractory.http.answers import Answer
+from stractory.http.pages import Pages
+from stractory.http.request import Request, parse
 from stractory.net.address import Address
-from stractory.net.listener import Listener
-from stractory.net.secured import Connection
+from stractory.net.listener import PLAIN, Listener, TransportSecurity
+from stractory.net.secured import Connection, TlsStream
 from stractory.proof.admission import ConnectionLimits, Unproved
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 32
+CONNECTIONS = 64
 """Connections at a time; when there is one more, the oldest is dropped."""
 
 TIME_LIMIT = 5.0
@@ -28,52 +30,52 @@ TIME_LIMIT = 5.0
 HEAD_LIMIT = 8 * 1024
 """Most bytes of a request; none has a body."""
 
-_HEAD = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.[01]\r\n([!-9;-~]+:[^\r\n\0]*\r\n){0,64}\r\n")
-
 
 class PageServer:
-    """Listens at ``address``, on loopback. Raises ConfigError for another, and PortUnavailable."""
+    """Listens at ``address``: on loopback in plain text, elsewhere as ``security`` says.
 
-    def __init__(self, address: Address, metrics: Metrics, obstacle: Obstacle) -> None:
+    Raises ConfigError where that does not let it, and PortUnavailable.
+    """
+
+    def __init__(self, address: Address, pages: Pages, security: TransportSecurity = PLAIN) -> None:
+        security = PLAIN if address.is_loopback else security
+        self.is_secure = security.certificate is not None
+        self._pages = pages
         self._open = Unproved(ConnectionLimits(unproved=CONNECTIONS))
-        self._listener = Listener(on_loopback(address), self._handle, name="http")
+        self._listener = Listener(address, self._handle, name="http", security=security)
         self.address = self._listener.address
-        pages = Pages(self.address, metrics, obstacle)
-        # It never listens itself: what it does is told here, by a Listener, as everywhere.
-        self._wsgi = WSGIServer(self.address, pages, log=None, error_log=None)
-        log.info("http at %s: /metrics, /livez and /readyz", self.address)
+        log.info("http at %s: %s", self.address, pages.names)
 
     def _handle(self, sock: Connection, peer: Any) -> None:
         late = ProtocolError(f"its request and the answer took more than {TIME_LIMIT:g} s")
-        with self._open.held(sock, peer), gevent.Timeout(TIME_LIMIT, late):
-            answer(sock, peer, self._wsgi)
+        try:
+            with self._open.held(sock, peer), gevent.Timeout(TIME_LIMIT, late):
+                if isinstance(sock, TlsStream):
+                    sock.start()
+                request = receive(sock, self.address)
+                answer = self._pages.answer(request)
+                send(sock, request, answer)
+            if answer.follow is not None and request.method == "GET":
+                answer.follow(sock)
+        finally:
+            sock.close()
 
     def close(self) -> None:
         """Take no more connections."""
         self._listener.close()
 
 
-def answer(sock: Connection, peer: Any, wsgi: WSGIServer) -> None:
-    """Read a request and answer it, as ``wsgi`` does. Raises ProtocolError for what is none, and OSError."""
-    head = _read_head(sock)
-    handler: Any = _Handler  # whose last argument the stubs lack
-    handler(sock, peer, wsgi, BytesIO(head)).handle()
-
-
-class _Handler(WSGIHandler):
-    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Whoever does not take the answer is for the Listener to tell of, seldom and in one line."""
-        raise v
-
-
-def _read_head(sock: Connection) -> bytes:
-    """A whole request. Raises ProtocolError for what is none."""
+def receive(sock: Connection, where: Address) -> Request:
+    """A whole request, which came to that address. Raises ProtocolError for what is none, and OSError."""
     head = b""
     while b"\r\n\r\n" not in head:
         more = sock.recv(HEAD_LIMIT)
         head += more
         if not more or len(head) > HEAD_LIMIT:
             raise ProtocolError("it ended in the middle" if not more else "its request is too large")
-    if not (found := _HEAD.match(head)):
-        raise ProtocolError("malformed request")
-    return found[0]
+    return parse(head, where, secure=isinstance(sock, TlsStream))
+
+
+def send(sock: Connection, request: Request, answer: Answer) -> None:
+    """All of it, or of who asks for that the head alone. Raises OSError."""
+    sock.sendall(answer.head() + (b"" if request.method == "HEAD" else answer.body))

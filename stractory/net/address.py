@@ -32,6 +32,14 @@ class Address(NamedTuple):
         except ValueError:
             return False
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it stands for all addresses of this machine, and so is none that can be dialled."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
 
 def address(text: str) -> Address:
     """``9000``, ``host:9000`` or ``[::1]:9000``; the host is 127.0.0.1 unless given.

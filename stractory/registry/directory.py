@@ -24,7 +24,7 @@ from stractory.registry.back_off import failures_with
 from stractory.registry.candidates import NOBODY, Candidates
 from stractory.registry.epochs import Epochs
 from stractory.registry.names import matcher
-from stractory.registry.observer import Observer
+from stractory.registry.observer import Observers
 from stractory.registry.placement import less_loaded_of_two
 from stractory.registry.records import THERE, UNSETTLED, Actor, Making, Registration, State, Worker
 from stractory.wire.changes import DESTROYED, UNKNOWN, WORKER_LOST
@@ -37,7 +37,7 @@ class Directory:
     """All names and workers.
 
     ``lease``: seconds after its last sign of life at which a worker counts as dead. ``observers`` are
-    told of what happens.
+    told of what happens; ``nowhere`` has the actors that wait to be made again.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Directory:
         random: Random | None = None,
     ) -> None:
         self.lease = lease
-        self.observers: list[Observer] = []
+        self.observers = Observers()
         self._candidates = Candidates(place, random or Random())  # noqa: S311  # no secret
         self._actors: dict[str, Actor] = {}
         self._workers: dict[bytes, Worker] = {}
         self.away = Away()
-        self._nowhere = Worker(b"", "", Process("", 0, 0), "", 0.0, State.LOST)  # of those that wait
+        self.nowhere = Worker(b"", "", Process("", 0, 0), "", 0.0, State.LOST)
         self.epochs = Epochs()
 
     def __repr__(self) -> str:
@@ -95,7 +95,8 @@ class Directory:
         actor.state = State.RUNNING
         actor.began = now
         self.away.condemn(actor.name)
-        self._begun(actor)
+        self.observers.changed(actor)
+        self.observers.began(actor)
         return True
 
     def set_aside(self, actor: Actor, now: float) -> None:
@@ -106,11 +107,10 @@ class Directory:
     def _set_aside(self, actor: Actor, now: float, reason: str = "") -> None:
         self._drop(actor)
         failures = failures_with(actor, now, reason)
-        waiting = Actor(actor.life, self._nowhere, State.WAITING, actor.making, failures)
+        waiting = Actor(actor.life, self.nowhere, State.WAITING, actor.making, failures)
         waiting.problem = "" if actor.began else actor.problem
         self._add(waiting)
-        for observer in self.observers:
-            observer.set_aside(waiting)
+        self.observers.set_aside(waiting)
 
     def renew(self, waiting: Actor, wall: float) -> Actor:
         """The next life of what waits, on a worker. Raises NoWorkers or NoCompatibleWorker."""
@@ -127,14 +127,14 @@ class Directory:
         if self._actors.get(actor.name) is not actor or actor.state is State.ENDING:
             return False
         actor.state = State.ENDING
+        self.observers.changed(actor)
         return True
 
     def let_go(self, actor: Actor) -> None:
         """It is to end for good, whatever comes first: its end or its worker's."""
         if actor.making is not None:
             actor.making = None
-            for observer in self.observers:
-                observer.let_go(actor)
+            self.observers.let_go(actor)
 
     def ended(self, actor: Actor, reason: str = DESTROYED) -> None:
         """Its worker does not have it any more, or never had: its name is free, unless it is another's.
@@ -147,7 +147,7 @@ class Directory:
 
     def give_up(self, actor: Actor) -> None:
         """Free its name though its worker is out of reach; it is ended when that comes back."""
-        if actor.worker is self._nowhere:
+        if actor.worker is self.nowhere:
             self.away.condemn(actor.name)
         else:
             actor.worker.condemned.add(actor.life)
@@ -246,14 +246,15 @@ class Directory:
             known.state = _STATES[phase]
             if phase is not Phase.STARTING:
                 known.began = known.began or now
+            self.observers.changed(known)
             if begun:
-                self._begun(known)
+                self.observers.began(known)
             return None
         reported = Actor(life, worker, _STATES[phase], began=0.0 if phase is Phase.STARTING else now)
         last = (
             known is None
             or (known.epoch < life.epoch and not known.given)  # a later one would have been given here, too
-            or (known.worker is self._nowhere and known.life == life)
+            or (known.worker is self.nowhere and known.life == life)
         )
         if life in worker.condemned or not last:
             return reported
@@ -262,11 +263,10 @@ class Directory:
             self._drop(known)
             reported.making, reported.failures = known.making, known.failures
         self._add(reported)
-        for observer in self.observers:
-            observer.adopted(reported)
+        self.observers.adopted(reported)
         if phase is Phase.RUNNING:
-            self._begun(reported)
-        return None if known is None or known.worker is self._nowhere else known
+            self.observers.began(reported)
+        return None if known is None or known.worker is self.nowhere else known
 
     def leave(self, worker: Worker) -> None:
         """It is about to end: nothing new comes to it, and what it has it has until it says goodbye."""
@@ -286,6 +286,7 @@ class Directory:
         for actor in worker.actors.values():
             if actor.state is State.RUNNING:
                 actor.state = State.LOST
+                self.observers.changed(actor)
 
     def bury(self, worker: Worker, *, proved: bool, now: float, reason: str = WORKER_LOST) -> None:
         """It is dead, or without proof taken for dead, with all its actors, which are so for ``reason``."""
@@ -310,10 +311,6 @@ class Directory:
 
     # ---- small parts -----------------------------------------------------------------------------------
 
-    def _begun(self, actor: Actor) -> None:
-        for observer in self.observers:
-            observer.began(actor)
-
     def _lose(self, actor: Actor, now: float, reason: str) -> None:
         """Its worker does not have it any more, and has not said why."""
         if actor.making and actor.state in THERE:
@@ -324,8 +321,7 @@ class Directory:
     def _gone(self, worker: Worker, lives: Iterable[Life]) -> None:
         for life in worker.condemned.intersection(lives):
             worker.condemned.remove(life)
-            for observer in self.observers:
-                observer.gone(life)
+            self.observers.gone(life)
 
     def _end(self, actor: Actor, reason: str) -> None:
         if actor.to_be_made_again:
@@ -335,14 +331,14 @@ class Directory:
 
     def _free(self, actor: Actor, reason: str) -> None:
         self._drop(actor)
-        for observer in self.observers:
-            observer.freed(actor, reason)
+        self.observers.freed(actor, reason)
 
     def _add(self, actor: Actor) -> None:
         self._actors[actor.name] = actor
-        actor.worker.actors[actor.name] = actor
+        actor.worker.add(actor)
+        self.observers.changed(actor)
 
     def _drop(self, actor: Actor) -> None:
         del self._actors[actor.name]
-        actor.worker.actors.pop(actor.name, None)
+        actor.worker.remove(actor.name)
         self._candidates.set_full(actor.worker, False)  # else it says so again

@@ -6,7 +6,7 @@ from stractory.proof.keys import CLIENT, NODE, OPERATOR
 
 _METHODS = {
     (OPERATOR,): ("define", "create", "destroy", "drain"),
-    (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch", "facts", "load"),
+    (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch", "facts", "load", "page_link"),
     (NODE,): (
         *("register", "beat", "leaving", "goodbye", "blame", "started", "ended", "exited"),
         *("snapshot", "problem", "child_silent", "child_ended"),

@@ -5,6 +5,7 @@ Only the directory changes it, and for isolated actors :mod:`stractory.registry.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -92,9 +93,9 @@ class Actor:
 
     def move_to(self, worker: Worker) -> None:
         """It is to be started there instead."""
-        self.worker.actors.pop(self.name, None)
+        self.worker.remove(self.name)
         self.worker = worker
-        worker.actors[self.name] = self
+        worker.add(self)
 
     @property
     def doing(self) -> str:
@@ -149,6 +150,7 @@ class Worker:
     ``abandoned``: what it had when its lease ran out, each taken back if it is the last of its name.
     ``parent``: the id of the worker that started it for one isolated actor; of any other empty. ``key``: by
     which it proved itself, and its clients' tickets are made; there is none as long as it never did.
+    ``kinds``: how many of its actors are of each.
     """
 
     id: bytes
@@ -163,6 +165,20 @@ class Worker:
     abandoned: dict[str, Life] = field(default_factory=dict)
     parent: bytes = b""
     key: Key | None = None
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, actor: Actor) -> None:
+        """It is here."""
+        self.remove(actor.name)
+        self.actors[actor.name] = actor
+        self.kinds[actor.life.kind] += 1
+
+    def remove(self, name: str) -> None:
+        """What has this name is not here any more, if it was."""
+        if actor := self.actors.pop(name, None):
+            self.kinds[actor.life.kind] -= 1
+            if not self.kinds[actor.life.kind]:
+                del self.kinds[actor.life.kind]
 
     @property
     def fields(self) -> dict[str, Any]:

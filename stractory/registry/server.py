@@ -15,6 +15,7 @@ from stractory.errors import (
     AuthError,
     ConfigError,
     ForbiddenRole,
+    PageNotShown,
     ProtocolError,
     RegistryUnavailable,
     UnknownMethod,
@@ -33,7 +34,7 @@ from stractory.net.serving import Serving, log_some_failures
 from stractory.net.stream import Stream
 from stractory.proof.admission import USUAL, ConnectionLimits, Unproved
 from stractory.proof.handshake import Identity, holders, prove_to_client
-from stractory.proof.keys import CLIENT, NODE, OPERATOR, ROLES, KeyRing
+from stractory.proof.keys import CLIENT, NODE, OPERATOR, ROLES, Key, KeyRing
 from stractory.proof.proved import ProvedLinks
 from stractory.proof.tickets import Issuer
 from stractory.registry.audit import Audit
@@ -73,6 +74,7 @@ class RegistryServer:
     """Listens, proves, and serves a :class:`Registry` over every link.
 
     ``message_limits``: as MESSAGE_LIMITS. ``audit`` records what operators do and who is refused.
+    ``page_link`` makes what opens its page to who has a key.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class RegistryServer:
         self._message_limits = message_limits
         self._audit = audit or Audit()
         self._unproved = Unproved(limits)
+        self.page_link: Callable[[Key], str] = _no_page
         self.links = ProvedLinks("registry", keys, limits.links, RegistryUnavailable)
         self._listener = Listener(address, self._handle, name="registry", security=security)
         self._expiry = gevent.spawn(registry.members.expire_leases)
@@ -131,12 +134,17 @@ class RegistryServer:
             methods = NodeMethods(self._registry.members, identity, link).methods
         else:
             methods = client_methods(self._registry, identity, link, self._audit)
+            methods["page_link"] = partial(self._link_to_page, identity)
         refuse = partial(self._refuse, identity, link)
         permitted = {
             name: methods[name] if identity.role in roles else partial(refuse, name)
             for name, roles in PERMITTED.items()
         }
         Calls(stream, Serving(permitted, failed=log_some_failures), takes=limit)
+
+    def _link_to_page(self, identity: Identity) -> str:
+        assert identity.key is not None  # noqa: S101  # for the type checker: no ticket is taken here
+        return self.page_link(identity.key)
 
     def _refuse(self, identity: Identity, link: Link, name: str, *args: Any, **kwargs: Any) -> None:
         needed, proved = " or ".join(PERMITTED[name]), identity.role
@@ -272,6 +280,10 @@ def _is_address(text: str) -> bool:
         return str(parse(text)) == text
     except ConfigError:
         return False
+
+
+def _no_page(key: Key) -> str:
+    raise PageNotShown("this registry shows no page; start it with http = 127.0.0.1:9080, say")
 
 
 def _spawn(function: Callable[..., None], *args: Any) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import atexit
 import io
+import re
 import shutil
 import tempfile
 from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
 import zmq
-from gevent.pywsgi import WSGIServer
 
 from stractory.actors.zerorpc_port import _ValidEvents
 from stractory.commands.config import Settings
@@ -27,8 +28,13 @@ from stractory.errors import (
     UnreachableError,
     VersionMismatch,
 )
-from stractory.http.pages import Pages
-from stractory.http.server import answer
+from stractory.http.access import PUBLIC, Access
+from stractory.http.api import Api
+from stractory.http.files import Files
+from stractory.http.pages import Health, Pages
+from stractory.http.request import Request
+from stractory.http.server import receive
+from stractory.http.sessions import Sessions
 from stractory.net.address import Address
 from stractory.net.certificates import AUTO, Certificate, certificate
 from stractory.net.headers import receive_header
@@ -44,7 +50,9 @@ from stractory.proof.handshake import (
     prove_to_client,
     prove_to_server,
 )
+from stractory.proof.keys import Key, KeyRing
 from stractory.proof.tickets import Issuer, Tickets
+from stractory.registry.directory import Directory
 from stractory.store.database import Database
 from stractory.wire import frames
 from stractory.wire.codec import MessageReader, encode, pack, unpack
@@ -402,27 +410,34 @@ def ini_file(data: bytes) -> None:
         assert said.getvalue().count("\n") == 1
 
 
-_PAGES = WSGIServer(
-    Address("127.0.0.1", 9080),
-    Pages(Address("127.0.0.1", 9080), lambda: b"number 1", lambda: ""),
-    log=None,
-    error_log=None,
-)
+_RING = KeyRing([Key.new_master(Path("key"))], Path("key"))
+_SITE = Address("127.0.0.1", 9080)
+_DIRECTORY = Directory()
+_API = Api(_DIRECTORY, cast("Any", SimpleNamespace(look=dict, facts=str)), dict)
+_PAGES = [
+    Pages(Access(_RING, Sessions(_RING), is_open=is_open), Files(), _API, Health(lambda: b"number 1", str))
+    for is_open in (True, False)
+]
 
 
 @harness(
     b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9080\r\n\r\n",
     b"HEAD /readyz?a=b HTTP/1.0\r\nHost: localhost:9080\r\nOrigin: null\r\nContent-Length: 5\r\n\r\nhello",
     b"POST /%6c HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    b"GET /api/actors/a%2Fb HTTP/1.1\r\nHost: 127.0.0.1:9080\r\nCookie: a=b; stractory-9080=c\r\n\r\n",
+    b"GET /api/actors?match=*a* HTTP/1.1\r\nHost: 127.0.0.1:9080\r\nAuthorization: Bearer a.b.c.d\r\n\r\n",
+    b"GET /?once=abc HTTP/1.1\r\nHost: 127.0.0.1:9080\r\n\r\n",
     b"GET http://evil/ HTTP/1.1\r\nHost: 127.0.0.1:9080\r\nHost: evil\r\nConnection: upgrade\r\n\r\n",
 )
 def http_request(data: bytes) -> None:
-    """One answer, without a word to anybody else."""
-    sock, said = Socket(data), io.StringIO()
-    with redirect_stderr(said):
-        error = attempt(partial(answer, cast("Any", sock), ("127.0.0.1", 1), _PAGES), ProtocolError)
-    assert not said.getvalue()
-    assert not sock.sent if error else sock.sent.startswith(b"HTTP/1.1 ")
+    """One answer, whatever is asked for, and without a key none but that it is needed."""
+    request = attempt(partial(receive, cast("Any", Socket(data)), _SITE), ProtocolError)
+    if isinstance(request, Request):
+        shown, hidden = (pages.answer(request) for pages in _PAGES)
+        for answer in (shown, hidden):
+            head = answer.head()
+            assert re.fullmatch(rb"HTTP/1\.1 [0-9]{3} [A-Za-z ]+\r\n([A-Za-z-]+: [ -~]+\r\n)+\r\n", head)
+        assert hidden.status[0] == "4" or request.path in PUBLIC
 
 
 def _database(secret: bytes) -> bytes:

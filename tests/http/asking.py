@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 from gevent import socket
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from stractory.http.access import Access
+from stractory.http.sessions import Sessions
 from stractory.net.address import Address
+from stractory.proof.keys import EVERYBODY, MASTER, Key, KeyRing
+
+ANYWHERE = Address("127.0.0.1", 0)
+
+KEYS = KeyRing([Key("1234", MASTER, EVERYBODY, bytes(range(32)), Path("cluster.key"))], Path("cluster.key"))
+
+
+def an_access(
+    keys: KeyRing = KEYS, sessions: Sessions | None = None, *, is_open: bool = True, hosts: Sequence[str] = ()
+) -> Access:
+    """As it is by default."""
+    return Access(keys, sessions or Sessions(keys), is_open=is_open, hosts=hosts)
 
 
 class Page(NamedTuple):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from importlib import import_module
+from typing import Any
 
 import gevent
 import pytest
@@ -14,10 +15,18 @@ from gevent import socket
 
 from stractory.errors import ConfigError, PortUnavailable
 from stractory.http import server as served
+from stractory.http.pages import Health, Metrics, Obstacle, Pages
 from stractory.http.server import CONNECTIONS, HEAD_LIMIT, PageServer
 from stractory.net.address import Address
-from tests.http.asking import ask, read
+from tests.http.asking import ANYWHERE, an_access, ask, read
 from tests.support.green import green_until
+
+
+def serve(
+    metrics: Metrics = bytes, obstacle: Obstacle = str, address: Address = ANYWHERE, **access: Any
+) -> PageServer:
+    """Health alone."""
+    return PageServer(address, Pages(an_access(**access), Health(metrics, obstacle)))
 
 
 @pytest.fixture
@@ -28,7 +37,7 @@ def obstacles() -> list[str]:
 
 @pytest.fixture
 def address(obstacles: list[str]) -> Iterator[Address]:
-    server = PageServer(Address("127.0.0.1", 0), lambda: b"numbers 1\n", lambda: obstacles[-1])
+    server = serve(lambda: b"numbers 1\n", lambda: obstacles[-1])
     with gevent.Timeout(30):
         yield server.address
     server.close()
@@ -131,7 +140,7 @@ def test_who_does_not_take_the_answer_is_dropped(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(served, "TIME_LIMIT", 0.3)
-    server = PageServer(Address("127.0.0.1", 0), lambda: bytes(64 * 1024 * 1024), lambda: "")
+    server = serve(lambda: bytes(64 * 1024 * 1024))
     with gevent.Timeout(30), closing(socket.create_connection(server.address)) as slow:
         slow.sendall(f"GET /metrics HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
         green_until(lambda: len(server._open))
@@ -141,19 +150,19 @@ def test_who_does_not_take_the_answer_is_dropped(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104  # nothing is bound
-def test_beyond_loopback_there_are_none(host: str) -> None:
-    with pytest.raises(ConfigError, match=r"is beyond loopback.*127\.0\.0\.1:9080"):
-        PageServer(Address(host, 9080), bytes, str)
+def test_beyond_loopback_there_are_none_in_plain_text(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"http would listen at .*, beyond loopback, in plain text"):
+        serve(address=Address(host, 9080))
 
 
 def test_a_port_that_is_taken(address: Address) -> None:
     with pytest.raises(PortUnavailable, match="http cannot listen at"):
-        PageServer(address, bytes, str)
+        serve(address=address)
 
 
 def test_where_they_are_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        server = PageServer(Address("127.0.0.1", 0), bytes, str)
+        server = serve()
     server.close()
     assert f"http at {server.address}: /metrics, /livez and /readyz" in caplog.messages
 

@@ -150,6 +150,9 @@ def _add_tools(command: Command) -> None:
     command("ping", "checking:ping", "Tell whether registry and workers can be reached from here")
     add = command("check-config", "checking:check_config", "Look for mistakes in all sections of an ini file")
     add("file", type=typed(values.path), complete=FILES)
+    add = command("link", "checking:link", "Print what opens the registry's page in a browser, once")
+    help = "for programs, as Prometheus: a token of the key, to be sent as Authorization: Bearer TOKEN"
+    add("--bearer", action="store_true", help=help)
     command("repl", "prompt:repl", "Open a Python prompt with a client, strac")
     add = command("completion", "completion:completion", "Print what has a shell complete these commands")
     add("shell", choices=("bash", "zsh"))

@@ -1,4 +1,4 @@
-"""Commands that check: ping, check-config."""
+"""Commands that check: ping, check-config; and link, by which a browser can look."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from stractory.commands.ctl.session import Session
 from stractory.commands.ctl.text import Column, milliseconds, yes
 from stractory.errors import ConfigError, UnreachableError
 from stractory.net.address import address
+from stractory.proof import bearer, keys
+from stractory.proof.keys import CLIENT, NODE, OPERATOR
 from stractory.proof.probe import probe
 from stractory.wire.info import WorkerInfo
 
@@ -55,6 +57,16 @@ def _ping(limit: float, worker: WorkerInfo) -> dict[str, Any]:
 def _row(what: str, address: str, seconds: float | None, problem: str = "") -> dict[str, Any]:
     reachable = seconds is not None
     return {"what": what, "address": address, "reachable": reachable, "seconds": seconds, "problem": problem}
+
+
+def link(session: Session) -> None:
+    """What lets a browser in, or with --bearer a program, by the key there is here."""
+    if session.arguments.bearer:
+        token = bearer.make(keys.load(session.key_file).credential(CLIENT, OPERATOR, NODE))
+        session.output.value({"bearer": token} if session.output.json else token)
+    else:
+        link = session.client.page_link(timeout=session.timeout)
+        session.output.value({"link": link} if session.output.json else link)
 
 
 def check_config(session: Session) -> int:

@@ -8,8 +8,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stractory.commands import values
 from stractory.commands.ctl.output import Output
 from stractory.errors import ActorNotFound, ConfigError, StractoryError
 
@@ -38,6 +40,12 @@ class Session:
     def timeout(self) -> float:
         """The seconds that a call may take."""
         return DEFAULT_TIMEOUT if self.endless is None else self.endless
+
+    @property
+    def key_file(self) -> Path | None:
+        """As ``--key-file`` names it; None for where keys are looked for."""
+        named = getattr(self.arguments, "key_file", None)
+        return None if named is None else values.path(named)
 
     def make_client(self, *, background: bool = False) -> Client:
         """A client as the options have it. Raises ConfigError."""
