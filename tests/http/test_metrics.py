@@ -28,7 +28,7 @@ HTTP = "--http=127.0.0.1:0"
 
 def where(daemon: Daemon) -> Address:
     """Where it said that its pages are."""
-    found = until(lambda: re.search(r"http at (\S+): /metrics", daemon.errors.read_text()))
+    found = until(lambda: re.search(r"http at (\S+): /", daemon.errors.read_text()))
     return parse(found[1])
 
 

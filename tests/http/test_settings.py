@@ -68,7 +68,21 @@ def test_too_few_ports() -> None:
 def test_beyond_loopback_a_daemon_does_not_start(program: str, tmp_path: Path) -> None:
     run = start(program, "192.0.2.1:9080", tmp_path)
     assert run[0] == 2 and len(run[1]) == 1
-    assert run[1][0].startswith(f"{program}: --http: 192.0.2.1:9080 is beyond loopback, where")
+    assert run[1][0].startswith(f"{program}: http = 192.0.2.1:9080 is beyond loopback, in plain text: set tls")
+
+
+@pytest.mark.parametrize("program", ["stractory", "stractory-worker"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])  # noqa: S104  # nothing is bound
+def test_what_is_everywhere_needs_names(program: str, host: str, tmp_path: Path) -> None:
+    run = start(program, f"{host}:9080", tmp_path, "--tls=auto")
+    words = f"{program}: http = {host}:9080 is no name: set http-hosts to the names by which browsers may ask"
+    assert run == (2, [words])
+
+
+@pytest.mark.parametrize("names", ["*", "*.example", "a b", "http://a", "a,", "a/b", "[::1]"])
+def test_names_that_are_none(names: str, tmp_path: Path) -> None:
+    status, lines = start("stractory", "127.0.0.1:0", tmp_path, f"--http-hosts={names}")
+    assert status == 2 and lines[0].endswith("such as factory.example: there are no wildcards")
 
 
 @pytest.mark.parametrize("program", ["stractory", "stractory-worker"])
@@ -80,9 +94,9 @@ def test_nor_where_the_port_is_taken(program: str, tmp_path: Path) -> None:
     assert run == (1, [f"{program}: http cannot listen at {address}: Address already in use"])
 
 
-def start(program: str, http: str, folder: Path) -> tuple[int, list[str]]:
+def start(program: str, http: str, folder: Path, *more: str) -> tuple[int, list[str]]:
     """Its status, and what it said but for lines of the log."""
-    words = ["--listen=0", f"--http={http}", f"--key-file={folder / 'cluster.key'}", "--log-level=error"]
+    words = ["--listen=0", f"--http={http}", f"--key-file={folder / 'cluster.key'}", "--log-level=error", *more]
     command = [sys.executable, str(BIN / program), *words]
     run = run_program(command, capture_output=True, text=True, timeout=30)
     return run.returncode, run.stderr.splitlines()

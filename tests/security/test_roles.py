@@ -19,7 +19,7 @@ from tests.support.actors import echo
 from tests.support.green import green_until
 
 FOR_OPERATORS = ("define", "create", "destroy", "drain")
-FOR_CLIENTS = ("lookup", "wait", "list", "workers", "watch", "facts", "load")
+FOR_CLIENTS = ("lookup", "wait", "list", "workers", "watch", "facts", "load", "page_link")
 FOR_NODES = (
     "register", "beat", "leaving", "goodbye", "child_silent", "child_ended", "blame", "started", "ended",
     "snapshot", "problem", "exited",
