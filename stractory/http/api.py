@@ -8,12 +8,12 @@ import gevent
 
 from stractory.errors import InvalidName, ProtocolError
 from stractory.http.answers import UNKNOWN, Answer, problem, value
-from stractory.http.loads import Survey
 from stractory.http.request import Request
 from stractory.http.rows import Row, actor_row, kinds, total, worker_rows
 from stractory.registry.directory import Directory
 from stractory.registry.names import matcher
 from stractory.registry.records import Actor
+from stractory.registry.survey import Survey
 
 SLICE = 2000
 """Actors that are looked at before others have their turn."""

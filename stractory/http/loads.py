@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
+
+from stractory.registry.survey import Survey
+from stractory.wire.facts import Load
 
 STEP = 1.0
 """Seconds between looks."""
@@ -18,23 +21,6 @@ Rate = list[Any]
 """Of an actor: its name, its epoch, and its calls a second."""
 
 
-class Survey(Protocol):
-    """The registry's, which asks the workers."""
-
-    def look(self) -> Mapping[str, Any]: ...
-    def facts(self, name: str) -> Any: ...
-
-
-class Silence:
-    """Of workers that are not asked yet."""
-
-    def look(self) -> Mapping[str, Any]:
-        return {}
-
-    def facts(self, name: str) -> Any:
-        return None
-
-
 class Loads:
     """``latest``: what each worker told last, by its address; ``busy``: the busiest actors first."""
 
@@ -44,7 +30,7 @@ class Loads:
         self._forget()
 
     def _forget(self) -> None:
-        self.latest: Mapping[str, Any] = {}
+        self.latest: Mapping[str, Load] = {}
         self.busy: list[Rate] = []
         self._seen = 0.0
 
@@ -63,7 +49,7 @@ class Loads:
             self.seen(self._survey.look(), monotonic())
             gevent.sleep(STEP)
 
-    def seen(self, latest: Mapping[str, Any], now: float) -> None:
+    def seen(self, latest: Mapping[str, Load], now: float) -> None:
         """This is so now, at a time in seconds. It may be what was seen before, if others look too."""
         known = self.latest
         if latest.keys() == known.keys() and all(load is known[address] for address, load in latest.items()):
@@ -72,7 +58,7 @@ class Loads:
         rates.sort(key=lambda rate: -rate[2])
         self.latest, self.busy, self._seen = latest, rates[:BUSY], now
 
-    def _rates(self, address: str, load: Any, now: float) -> list[Rate]:
+    def _rates(self, address: str, load: Load, now: float) -> list[Rate]:
         """Of those whose calls were told of in two looks."""
         before = self.latest.get(address)
         if before is None:

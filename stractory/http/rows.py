@@ -9,6 +9,7 @@ from typing import Any
 
 from stractory.registry.directory import Directory
 from stractory.registry.records import Actor, State, Worker
+from stractory.wire.facts import Load
 
 Row = dict[str, Any]
 
@@ -25,7 +26,7 @@ def short_row(actor: Actor) -> list[Any]:
     return [actor.name, actor.life.kind, actor.worker.address, actor.state.value, actor.epoch]
 
 
-def worker_row(worker: Worker, parent: str, load: Any) -> Row:
+def worker_row(worker: Worker, parent: str, load: Load | None) -> Row:
     """All that is known of it. ``load``: what it tells of itself, if it does."""
     return {
         "address": worker.address,
@@ -40,13 +41,13 @@ def worker_row(worker: Worker, parent: str, load: Any) -> Row:
     }
 
 
-def _load_row(load: Any) -> Row:
+def _load_row(load: Load) -> Row:
     row: Row = load._asdict()
     del row["busiest"]
     return row
 
 
-def worker_rows(directory: Directory, loads: Mapping[str, Any]) -> dict[str, Row]:
+def worker_rows(directory: Directory, loads: Mapping[str, Load]) -> dict[str, Row]:
     """Each worker by its address; where one that is lost had that before, the one that has it now."""
     workers = [worker for worker in directory.workers() if worker.state is not State.AWAITED]
     by_id = {worker.id: worker.address for worker in workers}

@@ -8,7 +8,7 @@ from stractory.http.access import Access
 from stractory.http.api import Api
 from stractory.http.events import Events
 from stractory.http.files import Files
-from stractory.http.loads import Loads, Silence
+from stractory.http.loads import Loads
 from stractory.http.pages import Health, Pages
 from stractory.http.picture import Picture
 from stractory.http.registry import RegistryMetrics
@@ -34,15 +34,14 @@ class Site:
         access: Access,
         security: TransportSecurity,
     ) -> None:
-        survey = Silence()
-        loads = Loads(survey)
+        loads = Loads(registry.survey)
         self._registry = registry
         self._about = {"registry": str(server.address), "since": time.time()}
         self._events = Events(Picture(directory, loads, self._about), loads, access.admits)
         self._access = access
         metrics = RegistryMetrics(directory, server.links)
         health = Health(metrics.page, lambda: registry.obstacle)
-        api = Api(directory, survey, self._describe)
+        api = Api(directory, registry.survey, self._describe)
         self._server = PageServer(address, Pages(access, Files(), api, self._events, health), security)
 
     def _describe(self) -> Row:

@@ -68,7 +68,9 @@ def test_too_few_ports() -> None:
 def test_beyond_loopback_a_daemon_does_not_start(program: str, tmp_path: Path) -> None:
     run = start(program, "192.0.2.1:9080", tmp_path)
     assert run[0] == 2 and len(run[1]) == 1
-    assert run[1][0].startswith(f"{program}: http = 192.0.2.1:9080 is beyond loopback, in plain text: set tls")
+    assert run[1][0].startswith(
+        f"{program}: http = 192.0.2.1:9080 is beyond loopback, in plain text: set tls"
+    )
 
 
 @pytest.mark.parametrize("program", ["stractory", "stractory-worker"])
@@ -96,7 +98,13 @@ def test_nor_where_the_port_is_taken(program: str, tmp_path: Path) -> None:
 
 def start(program: str, http: str, folder: Path, *more: str) -> tuple[int, list[str]]:
     """Its status, and what it said but for lines of the log."""
-    words = ["--listen=0", f"--http={http}", f"--key-file={folder / 'cluster.key'}", "--log-level=error", *more]
+    words = [
+        "--listen=0",
+        f"--http={http}",
+        f"--key-file={folder / 'cluster.key'}",
+        "--log-level=error",
+        *more,
+    ]
     command = [sys.executable, str(BIN / program), *words]
     run = run_program(command, capture_output=True, text=True, timeout=30)
     return run.returncode, run.stderr.splitlines()

@@ -24,6 +24,7 @@ from tests.http.test_metrics import HTTP, where
 from tests.support.actors import echo
 from tests.support.cluster import Cluster, until
 
+
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[Cluster, Address]]:
     with Cluster(workers=1, registry_arguments=[HTTP, *arguments]) as cluster:
