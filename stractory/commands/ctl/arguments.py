@@ -108,7 +108,7 @@ def _add_looking(command: Command) -> None:
         "watch", "looking:watch", "Tell of births, moves and deaths, with --timeout until there are none"
     )
     add("pattern", nargs="?", default="*", help="of names, shell-style")
-    add = command("top", "looking:top", "Show the workers and how many actors they have, again and again")
+    add = command("top", "top:top", "Show how busy workers are, and which actors, live; q ends it")
     add("--interval", type=seconds, default=1.0, metavar="seconds", help="between two looks (1)")
     add("--count", type=typed(values.count), default=0, metavar="n", help="so many looks; 0 for ever")
 

@@ -1,18 +1,16 @@
-"""Commands that look: ls, ps, info, wait, watch, top."""
+"""Commands that look: ls, ps, info, wait, watch."""
 
 from __future__ import annotations
 
 import time
-from itertools import count
 from typing import Any
-
-import gevent
 
 from stractory.commands.ctl.reader import while_somebody_reads
 from stractory.commands.ctl.session import Session, pattern_of
-from stractory.commands.ctl.text import Column, clock, milliseconds, yes
-from stractory.errors import CallTimeout
+from stractory.commands.ctl.text import Column, clock, known, moment, span, yes
+from stractory.errors import ActorNotFound, CallTimeout, WorkerUnavailable
 from stractory.wire.changes import Change
+from stractory.wire.facts import ActorFacts
 from stractory.wire.info import ActorInfo, WorkerInfo
 
 ACTORS = (
@@ -21,8 +19,10 @@ ACTORS = (
 )
 ACTOR = (
     *(Column("name"), Column("kind"), Column("state"), Column("problem"), Column("worker"), Column("pid")),
-    *(Column("python"), Column("epoch"), Column("since", clock), Column("restart"), Column("public", yes)),
-    *(Column("isolated", yes), Column("wrapped", yes)),
+    *(Column("python"), Column("epoch"), Column("since", clock), Column("uptime", span), Column("creator")),
+    *(Column("restart"), Column("public", yes), Column("isolated", yes), Column("wrapped", yes)),
+    *(Column("clients", known), Column("calls", known), Column("errors", known)),
+    *(Column("last_error", known), Column("last_error_at", moment)),
 )
 WORKERS = (
     *(Column("address"), Column("pid"), Column("state"), Column("actors"), Column("isolated", yes)),
@@ -61,15 +61,25 @@ def _names(session: Session, names: list[str]) -> None:
 
 
 def info(session: Session) -> None:
-    """One actor, and where it runs."""
+    """One actor, where it runs, and how it does."""
     found = session.find(session.arguments.name)
     workers = session.client.workers(timeout=session.timeout)
-    session.output.record(ACTOR, _with_place(found, workers))
+    session.output.record(ACTOR, {**_with_place(found, workers), **_facts(session, found.name)})
 
 
 def _with_place(found: ActorInfo, workers: list[WorkerInfo]) -> dict[str, Any]:
     place = next((worker for worker in workers if worker.address == found.worker), None)
-    return {**found._asdict(), "pid": place and place.pid, "python": place.python if place else ""}
+    uptime = time.time() - found.since if found.state == "running" else None
+    here = {"pid": place and place.pid, "python": place.python if place else "", "uptime": uptime}
+    return {**found._asdict(), **here}
+
+
+def _facts(session: Session, name: str) -> dict[str, Any]:
+    """None for each where its worker does not tell."""
+    try:
+        return session.client.facts(name, timeout=session.timeout)._asdict()
+    except (ActorNotFound, WorkerUnavailable):
+        return dict.fromkeys(ActorFacts._fields)
 
 
 def wait(session: Session) -> None:
@@ -93,18 +103,3 @@ def watch(session: Session) -> None:
 
 def _told(change: Change, now: float) -> dict[str, Any]:
     return {"time": now, "change": change.kind, "reason": change.reason, **change.actor._asdict()}
-
-
-def top(session: Session) -> None:
-    """The workers, live."""
-    with session.output.frames() as show:
-        for look in count(1):
-            began = time.monotonic()
-            workers = sorted(session.client.workers(timeout=session.timeout))
-            took = milliseconds(time.monotonic() - began)
-            there = f"{len(workers)} workers, {sum(worker.actors for worker in workers)} actors"
-            title = f"{clock(time.time())}  {there}  (the registry answered in {took})"
-            show(title, WORKERS, [worker._asdict() for worker in workers])
-            if look == session.arguments.count:
-                break
-            gevent.sleep(session.arguments.interval)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stractory.commands.ctl.arguments import PROGRAM
-from stractory.commands.ctl.text import Column, Row, aligned, aligned_cells, as_json, as_text
+from stractory.commands.ctl.text import Column, Row, aligned, aligned_cells, as_json, as_text, shares
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.table import Table
 
 STYLED = ("state", "reachable")
@@ -23,7 +23,11 @@ STYLES = {
     **dict.fromkeys(("lost", "ended", "no"), "red"),
 }
 
-Show = Callable[[str, Sequence[Column], Sequence[Row]], None]
+Tables = Mapping[str, tuple[Sequence[Column], Sequence[Row]]]
+"""Some that are shown one below another, by what JSON calls them."""
+
+Show = Callable[[str, Tables], None]
+"""Shows tables below a title."""
 
 
 class Output:
@@ -86,22 +90,23 @@ class Output:
 
     @contextmanager
     def frames(self) -> Iterator[Show]:
-        """Tables, each in the place of the one before it on a terminal; else one after another."""
+        """Tables, in the place of those before them on a terminal; else one after another."""
         console = None if self.json else _console(sys.stdout)
         if console is None:
             yield self._frame
             return
-        from rich.console import Group
         from rich.live import Live
 
         with Live(console=console, screen=True, auto_refresh=False) as live:
-            yield lambda title, columns, rows: live.update(Group(title, _table(columns, rows)), refresh=True)
+            yield lambda title, tables: live.update(_screen(console, title, tables), refresh=True)
 
-    def _frame(self, title: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-        if not self.json:
-            self.line(title)
-        self.table(columns, rows)
-        if not self.json:
+    def _frame(self, title: str, tables: Tables) -> None:
+        if self.json:
+            self.line(as_json({name: rows for name, (_, rows) in tables.items()}), flush=True)
+            return
+        self.line(title)
+        for columns, rows in tables.values():
+            self.table(columns, rows)
             self.line("")
         sys.stdout.flush()
 
@@ -135,13 +140,25 @@ def _console(stream: TextIO) -> Console | None:
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
+def _screen(console: Console, title: str, tables: Tables) -> Group:
+    """As much of it as there is room for: a title, and each table with its heading below an empty line."""
+    from rich.console import Group
+
+    room = console.height - 1 - 2 * len(tables)
+    parts: list[Any] = [title]
+    given = shares([len(rows) for _, rows in tables.values()], room)
+    for (columns, rows), lines in zip(tables.values(), given, strict=True):
+        parts += ["", _table(columns, rows[:lines])]
+    return Group(*parts)
+
+
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.key.upper(), overflow="fold")
+        table.add_column(column.heading, overflow="fold")
     for row in rows:
         cells = [(column.key, column.cell(row)) for column in columns]
         table.add_row(*(Text(text, STYLES.get(text, "") if key in STYLED else "") for key, text in cells))

@@ -50,9 +50,53 @@ def clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
 
 
+def moment(seconds: float | None) -> str:
+    """As clock(), of what may never have happened, which is 0, or is not known."""
+    return clock(seconds) if seconds else NOTHING
+
+
 def milliseconds(seconds: float | None) -> str:
     """A span of time, if there is one."""
     return NOTHING if seconds is None else f"{seconds * 1000:.1f}ms"
+
+
+def percent(value: float | None) -> str:
+    """A share, if it is known."""
+    return NOTHING if value is None else f"{value:.1f}%"
+
+
+def per_second(value: float | None) -> str:
+    """How often something happens, if that is known."""
+    return NOTHING if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """So many bytes, if that is known."""
+    if value is None:
+        return NOTHING
+    for unit in ("B", "K", "M"):
+        if value < 1024:
+            return f"{value:.0f}{unit}" if unit == "B" or value >= 100 else f"{value:.1f}{unit}"
+        value /= 1024
+    return f"{value:.1f}G"
+
+
+def span(seconds: float | None) -> str:
+    """A time, in its two largest units, if it is known."""
+    if seconds is None:
+        return NOTHING
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def known(value: Any) -> str:
+    """Whatever it is, if it is known."""
+    return NOTHING if value is None else str(value)
 
 
 def yes(value: bool) -> str:
@@ -61,10 +105,16 @@ def yes(value: bool) -> str:
 
 
 class Column(NamedTuple):
-    """One of a table: the key of its values in each row, and how they are shown."""
+    """One of a table: the key of its values in each row, how they are shown, and its name, if not that."""
 
     key: str
     show: Callable[[Any], str] = str
+    name: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands above it."""
+        return (self.name or self.key).upper()
 
     def cell(self, row: Row) -> str:
         """What stands there."""
@@ -75,7 +125,7 @@ def aligned(columns: Sequence[Column], rows: Sequence[Row], *, heading: bool = T
     """The lines of a table."""
     cells = [[column.cell(row) for column in columns] for row in rows]
     if heading:
-        cells.insert(0, [column.key.upper() for column in columns])
+        cells.insert(0, [column.heading for column in columns])
     return aligned_cells(cells)
 
 
@@ -83,6 +133,15 @@ def aligned_cells(cells: Sequence[Sequence[str]]) -> list[str]:
     """Lines with each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+
+
+def shares(wanted: Sequence[int], room: int) -> list[int]:
+    """How many lines each gets where there are so many: who wants few has them, others share the rest."""
+    given = dict.fromkeys(range(len(wanted)), 0)
+    for done, which in enumerate(sorted(given, key=wanted.__getitem__)):
+        given[which] = min(wanted[which], max(0, room) // (len(wanted) - done))
+        room -= given[which]
+    return [*given.values()]
 
 
 def explanation(error: StractoryError, *, verbose: bool) -> str:

@@ -1,4 +1,4 @@
-"""ls, ps, info, wait, watch, top, ping."""
+"""ls, ps, info, wait, watch, ping."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import stractory
 from tests.commands.ctl.conftest import Ctl, running, steady
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, until
 
 
 @pytest.fixture
@@ -51,23 +51,60 @@ def test_info(ctl: Ctl, strac: stractory.Client) -> None:
     (info,) = strac.list("room")
     (worker,) = (worker for worker in strac.workers() if worker.address == info.worker)
     assert steady(ctl("info", "room")) == (
-        "name      room\n"
-        "kind      rpc\n"
-        "state     running\n"
-        "problem   -\n"
-        "worker    127.0.0.1:PPPPP\n"
-        f"pid       {worker.pid}\n"
-        f"python    {worker.python}\n"
-        f"epoch     {info.epoch}\n"
-        "since     2026-03-01T12:00:00\n"
-        "restart   on-failure\n"
-        "public    no\n"
-        "isolated  no\n"
-        "wrapped   no\n"
+        "name           room\n"
+        "kind           rpc\n"
+        "state          running\n"
+        "problem        -\n"
+        "worker         127.0.0.1:PPPPP\n"
+        f"pid            {worker.pid}\n"
+        f"python         {worker.python}\n"
+        f"epoch          {info.epoch}\n"
+        "since          2026-03-01T12:00:00\n"
+        "uptime         7s\n"
+        f"creator        {info.creator}\n"
+        "restart        on-failure\n"
+        "public         no\n"
+        "isolated       no\n"
+        "wrapped        no\n"
+        "clients        0\n"
+        "calls          0\n"
+        "errors         0\n"
+        "last_error     -\n"
+        "last_error_at  -\n"
     )
     told = json.loads(ctl("info", "room", "--json"))
-    assert told == {**info._asdict(), "pid": worker.pid, "python": worker.python}
+    assert told.pop("uptime") > 0
+    facts = strac.facts("room")._asdict()
+    assert told == {**info._asdict(), **facts, "pid": worker.pid, "python": worker.python}
     assert ctl.complaint(3, "info", "r*") == "no actor is named 'r*'"
+
+
+@pytest.mark.usefixtures("actors")
+def test_info_of_what_has_failed(ctl: Ctl, strac: stractory.Client) -> None:
+    room = strac.get("room")
+    room.add(1)
+    with pytest.raises(stractory.RemoteError):
+        room.fail()
+    until(lambda: strac.facts("room").calls == 2)
+    assert steady(ctl("info", "room")).endswith(
+        "clients        1\n"
+        "calls          2\n"
+        "errors         1\n"
+        "last_error     ValueError: no way\n"
+        "last_error_at  2026-03-01T12:00:00\n"
+    )
+
+
+@pytest.mark.usefixtures("actors")
+def test_info_of_one_whose_worker_does_not_answer(ctl: Ctl, strac: stractory.Client) -> None:
+    (info,) = strac.list("room")
+    (worker,) = (worker for worker in strac.workers() if worker.address == info.worker)
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        told = ctl("info", "room")
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    assert "state          running\n" in told and "clients        -\n" in told
 
 
 def test_names_that_look_like_patterns(ctl: Ctl, strac: stractory.Client) -> None:
@@ -117,19 +154,6 @@ def test_nobody_reads_any_more(ctl: Ctl, strac: stractory.Client, command: str) 
         talking.process.stdout.close()
         assert talking.process.wait(20) == 141
         assert talking.process.stderr.read() == ""
-
-
-def test_top(ctl: Ctl) -> None:
-    text = ctl("top", "--count=2", "--interval=0.1")
-    frames = text.split("\n\n")
-    assert len(frames) == 3 and frames[2] == ""
-    title, heading, *rows = frames[0].splitlines()
-    assert "2 workers, 0 actors" in title and heading.startswith("ADDRESS") and len(rows) == 2
-    lines = ctl("top", "--count=2", "--interval=0.1", "--json").splitlines()
-    assert [len(json.loads(line)) for line in lines] == [2, 2]
-    with running(ctl, "top") as talking:
-        talking.line()
-        talking.interrupt()
 
 
 def test_ping(ctl: Ctl, factory: Cluster) -> None:

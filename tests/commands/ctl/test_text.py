@@ -16,7 +16,13 @@ from stractory.commands.ctl.text import (
     clock,
     event_text,
     explanation,
+    milliseconds,
+    moment,
+    per_second,
+    percent,
     printable,
+    size,
+    span,
 )
 
 
@@ -95,3 +101,41 @@ def test_what_went_wrong() -> None:
 )
 def test_statuses(error: type[stractory.StractoryError], status: int) -> None:
     assert status_of(error("it")) == status
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (59.9, "59s"),
+        (60, "1m 0s"),
+        (3599, "59m 59s"),
+        (7260, "2h 1m"),
+        (86400 * 12 + 3600 * 5 + 9, "12d 5h"),
+        (-3, "0s"),
+        (None, "-"),
+    ],
+)
+def test_spans(seconds: float | None, text: str) -> None:
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0B"),
+        (1023, "1023B"),
+        (1024, "1.0K"),
+        (1_500_000, "1.4M"),
+        (500_000_000, "477M"),
+        (3 * 2**40, "3072.0G"),
+    ],
+)
+def test_sizes(value: int, text: str) -> None:
+    assert size(value) == text
+
+
+def test_numbers_that_may_be_unknown() -> None:
+    assert [show(None) for show in (percent, per_second, size, span, milliseconds, moment)] == ["-"] * 6
+    assert (percent(12.34), per_second(99.94), per_second(1234.5)) == ("12.3%", "99.9", "1234")
+    assert moment(0.0) == "-"
