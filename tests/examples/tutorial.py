@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,16 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
-from tests.support.cluster import BIN
+from tests.page import browser as browsers
+from tests.support.cluster import BIN, until
 from tests.support.network import ROOT, Neighbour
 from tests.support.terminal import Terminal
 
 TEXT = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
 PLACES = {"machine one": (0,), "machine two": (1,), "both machines": (0, 1)}
+PAGE = "http://127.0.0.1:9080/"
 LEAVE, INTERRUPT = "\x04", "\x03"
+DOWN, ENTER = "\ue015", "\ue007"
 
 AT_A_TERMINAL = """
 import fcntl, os, sys, termios
@@ -116,6 +121,24 @@ def follow(machines: tuple[Machine, Machine], number: int) -> str:
     return shown
 
 
+def see_the_room(clients: int) -> None:
+    """As a program does, and as somebody with a browser."""
+    with urlopen(f"{PAGE}api/actors/lobby") as answer:  # noqa: S310  # the registry's own address
+        actor = json.load(answer)
+    assert (actor["kind"], actor["facts"]["clients"]) == ("rpc", clients), actor
+    browser = browsers.start()
+    try:
+        browser.look()
+        browser.open(PAGE)
+        browser.press("/", "lobby")
+        until(lambda: "lobby" in browser.text("#results"))
+        browser.press(DOWN, ENTER)
+        until(lambda: browser.facts().get("clients") == str(clients))
+        browser.picture("tutorial")
+    finally:
+        browser.driver.quit()
+
+
 @pytest.mark.timeout(140)
 def test_the_tutorial(machines: tuple[Machine, Machine]) -> None:
     one, two = machines
@@ -135,6 +158,9 @@ def test_the_tutorial(machines: tuple[Machine, Machine]) -> None:
     two.wait_for("<Alice> Hello from one")
     two.press("Hello from two\n")
     one.wait_for("<Bob> Hello from two")
+
+    assert PAGE in TEXT
+    see_the_room(clients=2)
 
     one.press(LEAVE)
     (_, shell), (_, watching), (_, counting) = blocks(7)
