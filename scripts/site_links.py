@@ -17,6 +17,9 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 DOCS, SHOWN = "docs/", "repository/"
+MADE = (".", "__", "node_modules")
+"""How the names of what is no source begin."""
+
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
 MADE = (".", "__", "node_modules")
 """Names of what is in folders and no part of the repository begin so."""
