@@ -6,6 +6,13 @@ import { BIRTH, DEATH, eased } from "./scene.js";
 import { badge, circle, disc, donut, gauge, outline } from "./shapes.js";
 import { KINDS } from "./text.js";
 
+/** Brightnesses of lines; with how many actors in sight only those that are lit are drawn. */
+const LEVELS = 6;
+const CROWD = 400;
+
+/** How far beyond the window, in pixels, something is drawn. */
+const EDGE = 120;
+
 /**
  * @typedef {{paper: string, surface: string, ink: string, muted: string, line: string, faint: string,
  *   accent: string, gauge: string, warn: string, font: string, kind: (kind: string) => string}} Palette
@@ -27,6 +34,8 @@ export class Picture {
     /** A pixel, in units of the plane. */
     this.pixel = 1 / view.scale;
     this.dot = Math.min(5.2, Math.max(3.4, 2.2 * this.pixel));
+    /** The actors in sight. */
+    this.actors = this.#inSight();
   }
 
   /** @param {number} ratio of device pixels to pixels @param {{selected: Mark, hovered: Mark}} marks */
@@ -47,6 +56,17 @@ export class Picture {
     for (const mark of [marks.hovered, marks.selected]) this.#mark(mark, mark === marks.selected);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     write(this, marks);
+  }
+
+  #inSight() {
+    const { scene, view } = this;
+    const [from, to] = [view.plane(-EDGE, -EDGE), view.plane(view.width + EDGE, view.height + EDGE)];
+    const found = [];
+    for (const node of scene.actors.values()) {
+      const at = scene.actorAt(node);
+      if (at.x > from.x && at.y > from.y && at.x < to.x && at.y < to.y) found.push({ node, at });
+    }
+    return found;
   }
 
   /** The rings on which workers stand: the web's own threads. */
@@ -93,60 +113,69 @@ export class Picture {
     }
   }
 
-  /** From each worker to its actors. */
+  /** From each worker to its actors: all that are as bright and of one colour are one line. */
   #threads() {
-    const { context, pixel, palette, scene } = this;
+    const { context, pixel, palette } = this;
     context.strokeStyle = palette.faint;
     context.lineWidth = pixel;
     context.beginPath();
-    for (const node of scene.actors.values()) this.#thread(node);
+    if (this.actors.length < CROWD) for (const { node, at } of this.actors) this.#thread(node, at);
     context.stroke();
-    for (const node of scene.actors.values()) {
-      if (node.glow < 0.02) continue;
+    const lit = this.actors.filter(({ node }) => node.glow > 0.02);
+    for (const [, those] of grouped(lit, ({ node }) => `${node.kind} ${Math.ceil(node.glow * LEVELS)}`)) {
+      const [{ node: first }] = those;
+      const glow = Math.ceil(first.glow * LEVELS) / LEVELS;
       context.beginPath();
-      this.#thread(node);
-      context.globalAlpha = node.glow;
-      context.strokeStyle = palette.kind(node.kind);
-      context.lineWidth = (0.7 + 1.6 * node.glow) * pixel;
+      for (const { node, at } of those) this.#thread(node, at);
+      context.globalAlpha = glow;
+      context.strokeStyle = palette.kind(first.kind);
+      context.lineWidth = (0.7 + 1.6 * glow) * pixel;
       context.stroke();
     }
     context.globalAlpha = 1;
   }
 
-  #thread(node) {
-    const at = this.scene.actorAt(node);
+  #thread(node, at) {
     this.context.moveTo(at.x - node.x, at.y - node.y);
     this.context.lineTo(at.x, at.y);
   }
 
   #dots() {
-    const { context, pixel, palette, scene, now } = this;
-    for (const node of scene.actors.values()) {
-      const at = scene.actorAt(node);
-      const size = this.dot * (scene.still ? 1 : eased((now - node.born) / (BIRTH / 2)));
-      const colour = palette.kind(node.kind);
+    const { context, pixel, palette } = this;
+    for (const [kind, those] of grouped(this.actors, ({ node }) => node.kind)) {
+      const colour = palette.kind(kind);
+      const [running, others] = halves(those, ({ node }) => node.state === "running");
       context.beginPath();
-      outline(context, node.kind, at.x, at.y, size);
-      context.fillStyle = node.state === "running" ? colour : palette.surface;
+      for (const { node, at } of running) outline(context, kind, at.x, at.y, this.#size(node));
+      context.fillStyle = colour;
       context.fill();
-      if (node.state !== "running") {
-        context.strokeStyle = colour;
-        context.lineWidth = 1.4 * pixel;
-        context.setLineDash([2 * pixel, 1.6 * pixel]);
-        context.stroke();
-        context.setLineDash([]);
-      }
+      context.beginPath();
+      for (const { node, at } of others) outline(context, kind, at.x, at.y, this.#size(node));
+      context.fillStyle = palette.surface;
+      context.fill();
+      context.strokeStyle = colour;
+      context.lineWidth = 1.4 * pixel;
+      context.setLineDash([2 * pixel, 1.6 * pixel]);
+      context.stroke();
+      context.setLineDash([]);
+    }
+    for (const { node, at } of this.actors) {
       if (node.isolated) circle(context, at.x, at.y, this.dot + 3.4, palette.muted, pixel);
     }
+  }
+
+  /** Of the sign of an actor, which grows when it is born. */
+  #size(node) {
+    const { scene, now, dot } = this;
+    return scene.still ? dot : dot * eased((now - node.born) / (BIRTH / 2));
   }
 
   /** Births and deaths. */
   #passing() {
     const { context, pixel, palette, scene, now } = this;
-    for (const node of scene.actors.values()) {
+    for (const { node, at } of this.actors) {
       const age = (now - node.born) / BIRTH;
       if (age >= 1) continue;
-      const at = scene.actorAt(node);
       context.globalAlpha = scene.still ? 1 : 1 - age;
       const reach = this.dot + 2 + (scene.still ? 4 : 11 * eased(age));
       circle(context, at.x, at.y, reach, palette.kind(node.kind), 1.6 * pixel);
@@ -238,8 +267,9 @@ export class Picture {
       (selected ? 2.4 : 1.4) * pixel,
     );
     if (selected && mark.type === "actor" && scene.actors.has(mark.key)) {
+      const node = scene.actors.get(mark.key);
       context.beginPath();
-      this.#thread(scene.actors.get(mark.key));
+      this.#thread(node, scene.actorAt(node));
       context.strokeStyle = palette.select;
       context.lineWidth = 1.4 * pixel;
       context.stroke();
@@ -260,3 +290,17 @@ export class Picture {
 
 /** Kinds of a later version. */
 const others = (kinds) => Object.keys(kinds).filter((kind) => !KINDS.includes(kind) && kinds[kind]);
+
+/** Things by what `key` says of each. */
+function grouped(things, key) {
+  const groups = new Map();
+  for (const thing of things) {
+    const name = key(thing);
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push(thing);
+  }
+  return groups;
+}
+
+/** Those of which something is so, and those of which it is not. */
+const halves = (things, is) => [things.filter(is), things.filter((thing) => !is(thing))];

@@ -1,6 +1,7 @@
 /** Labels that do not cover each other: the first that comes has its place. Pure. */
 
 const CELL = 64;
+const COLUMN = 1 << 16;
 
 export class Labels {
   constructor() {
@@ -36,7 +37,7 @@ export class Labels {
   *#cells({ x, y, right, bottom }) {
     for (let column = Math.floor(x / CELL); column <= Math.floor(right / CELL); column += 1) {
       for (let row = Math.floor(y / CELL); row <= Math.floor(bottom / CELL); row += 1)
-        yield `${column} ${row}`;
+        yield column * COLUMN + row;
     }
   }
 }

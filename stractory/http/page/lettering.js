@@ -7,6 +7,7 @@ import { brief, shortAddress, shown } from "./text.js";
 const LINE = 14;
 const ACTOR_LABEL = 22;
 const MOST_ACTORS = 240;
+const CROWD = 400;
 
 /** @param {import("./draw.js").Picture} picture @param {{selected: object, hovered: object}} marks */
 export function write(picture, marks) {
@@ -18,6 +19,7 @@ class Lettering {
     Object.assign(this, picture);
     this.marks = marks;
     this.labels = new Labels();
+    this.crowded = picture.actors.length * picture.pixel > CROWD;
     this.context.textBaseline = "middle";
     this.context.lineJoin = "round";
   }
@@ -31,14 +33,16 @@ class Lettering {
     for (const node of workers) this.#count(node);
     this.#registry();
     for (const node of workers) this.#address(node);
-    const actors = [...this.scene.actors.values()];
+    const actors = this.#named();
     const weight = (node) => 10 * this.#marked("actor", node.key) + node.bright;
-    if (actors.length * this.pixel > 400) {
-      for (const node of actors) if (this.#marked("actor", node.key)) this.#name(node);
-      return;
-    }
-    actors.sort((one, other) => weight(other) - weight(one));
-    for (const node of actors.slice(0, MOST_ACTORS)) this.#name(node);
+    actors.sort((one, other) => weight(other.node) - weight(one.node));
+    for (const { node, at } of actors.slice(0, MOST_ACTORS)) this.#name(node, at);
+  }
+
+  /** The actors that are named: where there are too many in sight, only those that are marked. */
+  #named() {
+    if (this.crowded) return this.actors.filter(({ node }) => this.#marked("actor", node.key));
+    return [...this.actors];
   }
 
   #marked(type, key) {
@@ -55,8 +59,8 @@ class Lettering {
       const reach = (node.disc + 4) * view.scale;
       labels.block(x - reach, y - reach, 2 * reach, 2 * reach);
     }
-    for (const node of scene.actors.values()) {
-      const at = scene.actorAt(node);
+    if (this.crowded) return;
+    for (const { at } of this.actors) {
       const { x, y } = view.pixel(at.x, at.y);
       const reach = this.dot * view.scale * 0.8;
       labels.block(x - reach, y - reach, 2 * reach, 2 * reach);
@@ -118,11 +122,9 @@ class Lettering {
   }
 
   /** Beside an actor, on the side that is away from its worker. */
-  #name(node) {
-    const { context, view, palette, scene } = this;
-    const at = scene.actorAt(node);
+  #name(node, at) {
+    const { context, view, palette } = this;
     const { x, y } = view.pixel(at.x, at.y);
-    if (x < -100 || y < -20 || x > view.width + 100 || y > view.height + 20) return;
     const marked = this.#marked("actor", node.key);
     context.font = `${marked ? 600 : 400} 11px ${palette.font}`;
     const text = shown(node.key, ACTOR_LABEL);

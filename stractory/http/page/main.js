@@ -78,19 +78,21 @@ function inShort({ type, key }) {
 
 let lost = 0;
 
-/** Say whether the registry is there. @param {boolean} live */
-function connection(live) {
+/**
+ * Say whether the registry is there.
+ * @param {boolean} live
+ * @param {string} [why] it is not, if that is known
+ */
+function connection(live, why = "") {
   const line = byId("connection");
-  if (line.dataset.state === (live ? "live" : "away")) return;
+  if (line.dataset.state === (live ? "live" : "away") && !why) return;
   line.dataset.state = live ? "live" : "away";
   say(line, live ? "live" : "away");
-  lost = live ? 0 : Date.now() / 1000;
+  lost = live ? 0 : lost || Date.now() / 1000;
   byId("web").classList.toggle("away", !live);
   byId("away").hidden = live;
-  say(
-    byId("away"),
-    live ? "" : `The registry is away since ${clock(lost)}. This is what it told last; it is asked again.`,
-  );
+  const told = why || `The registry is away since ${clock(lost)}.`;
+  say(byId("away"), live ? "" : `${told} This is what it told last; it is asked again.`);
 }
 
 /** The worker after the one that is selected, in the table's order; -1: the one before. */

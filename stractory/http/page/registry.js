@@ -39,7 +39,7 @@ export async function ask(parts, query = {}, signal = undefined) {
 export class Events {
   /**
    * @param {Record<"state" | "tick", (data: object) => void>} hear
-   * @param {(live: boolean) => void} tell whether the registry is there
+   * @param {(live: boolean, why?: string) => void} tell whether the registry is there, or why not
    */
   constructor(hear, tell) {
     this.hear = hear;
@@ -61,6 +61,7 @@ export class Events {
     }
     source.addEventListener("error", () => {
       this.tell(false);
+      this.#why();
       this.#wait(AGAIN);
     });
     this.#wait(SILENCE);
@@ -70,6 +71,15 @@ export class Events {
     clearTimeout(this.timer);
     this.source?.close();
     this.source = null;
+  }
+
+  /** Tell why there are no events, where the registry says it. */
+  async #why() {
+    const said = await ask(["cluster"]).then(
+      () => "",
+      (error) => (error.status ? error.message : ""),
+    );
+    if (said) this.tell(false, said);
   }
 
   /** Open it anew unless something is heard before. */

@@ -8,6 +8,8 @@ const STEP = 60;
 const CLICK = 5;
 const NARROW = 600;
 const FOOT = 52;
+/** Milliseconds that it waits for its next picture while something moves, at most. */
+const SLOWEST = 120;
 
 /** @typedef {{type: "actor" | "worker" | "registry", key: string, host?: string}} Mark */
 
@@ -102,11 +104,15 @@ export class Web {
 
   #frame(now) {
     this.waiting = false;
+    const began = performance.now();
     const moving = this.scene.advance(now);
     const ratio = devicePixelRatio || 1;
     new Picture(this.context, this.scene, this.view, this.palette, now).draw(ratio, this.marks);
     this.canvas.dataset.drawn = `${Number(this.canvas.dataset.drawn ?? 0) + 1}`;
-    if (moving) this.request();
+    // It takes half of the time at most: where drawing is slow, it is done less often. When the timer comes,
+    // the browser has done its part too.
+    const again = () => setTimeout(() => this.request(), Math.min(SLOWEST, performance.now() - began));
+    if (moving) setTimeout(again);
   }
 
   #resize() {

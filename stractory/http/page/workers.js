@@ -35,7 +35,8 @@ export class Workers {
     this.body.addEventListener("click", ({ target }) => this.#chosen(target));
   }
 
-  update() {
+  /** @param {boolean} [anew] whether the order is another */
+  update(anew = false) {
     const workers = this.sorted();
     const seen = workers.slice(0, MOST_ROWS);
     const addresses = new Set(seen.map(({ address }) => address));
@@ -44,10 +45,13 @@ export class Workers {
       row.remove();
       this.rows.delete(address);
     }
+    // Rows stay where they are as long as somebody is at them.
+    const still = this.body.matches(":hover, :focus-within") && !anew;
     seen.forEach((worker, index) => {
       if (!this.rows.has(worker.address)) this.rows.set(worker.address, this.#row(worker.address));
       const row = this.rows.get(worker.address);
       this.#fill(row, worker);
+      if (row.parentNode && still) return;
       if (this.body.children[index] !== row) this.body.insertBefore(row, this.body.children[index] ?? null);
     });
     const note = byId("workers-note");
@@ -89,7 +93,7 @@ export class Workers {
     const again = this.sorting.column === column;
     this.sorting = { column, down: again ? !this.sorting.down : Boolean(column.value) };
     this.#sorts();
-    this.update();
+    this.update(true);
   }
 
   #sorts() {
