@@ -66,6 +66,10 @@ class Browser:
         self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "all"})
         self.driver.get_log("browser")
         self.driver.get(address)
+        self.wait_live()
+
+    def wait_live(self) -> None:
+        """Until the page has heard of the cluster."""
         until(lambda: self.text("#connection") == "live")
 
     def one(self, selector: str) -> WebElement:
@@ -88,6 +92,11 @@ class Browser:
         """On the keyboard, wherever the focus is."""
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
 
+    def point(self, element: WebElement, x: int, y: int) -> None:
+        """Click so many pixels from its middle."""
+        chain = webdriver.ActionChains(self.driver, duration=0)
+        chain.move_to_element_with_offset(element, x, y).click().perform()
+
     def facts(self) -> dict[str, str]:
         """Those that are open, {} if none are."""
         rows = "return Object.fromEntries([...document.querySelectorAll('#facts:not([hidden]) .facts dt')]"
@@ -95,6 +104,10 @@ class Browser:
             f"{rows}.map((term) => [term.innerText, term.nextSibling.innerText]))"
         )
         return told
+
+    def focused(self) -> str:
+        """The id of what has the focus, or else what it says."""
+        return str(self.run("const it = document.activeElement; return it.id || it.innerText"))
 
     def drawn(self) -> int:
         """How often the picture was drawn."""
@@ -110,8 +123,15 @@ class Browser:
         return int(self.run(script))
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than its window."""
-        return int(self.run("return document.documentElement.scrollWidth - innerWidth"))
+        """By how many pixels the page, or its side, is wider than there is room."""
+        wider = "(element, room) => element.scrollWidth - room"
+        side = "document.querySelector('aside')"
+        return int(
+            self.run(
+                f"const wider = {wider}, side = {side};"
+                "return Math.max(wider(document.documentElement, innerWidth), wider(side, side.clientWidth))"
+            )
+        )
 
     def picture(self, name: str) -> None:
         """Keep what is seen now."""

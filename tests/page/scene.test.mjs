@@ -141,3 +141,11 @@ test("addresses are in order of their ports", () => {
   const sorted = ["h:10000", "h:9001", "a:9002"].sort(compareAddresses);
   assert.deepEqual(sorted, ["a:9002", "h:9001", "h:10000"]);
 });
+
+test("what the processes of isolated actors have counts for who started them", () => {
+  const own = worker("h:7", 1, { isolated: true, parent: "h:1", kinds: { spawn: 1 } });
+  const { scene } = begun([worker("h:1", 3), own], null);
+  assert.deepEqual([...scene.workers.keys()], ["h:1"]);
+  assert.equal(scene.workers.get("h:1").actors, 4);
+  assert.deepEqual(scene.workers.get("h:1").kinds, { rpc: 3, spawn: 1 });
+});

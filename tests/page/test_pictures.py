@@ -25,7 +25,7 @@ def test_picture(
     assert browser.run("return document.documentElement.dataset.theme") == theme
     browser.picture(f"{cluster}-{size}-{theme}")
     browser.run("document.querySelector('#workers tbody button').click()")
-    until(lambda: "a second" in browser.facts().get("calls", "") and DASH not in browser.facts()["calls"])
+    until(lambda: "/s)" in browser.facts().get("calls", "") and DASH not in browser.facts()["calls"])
     assert browser.overflow() <= 0
     browser.picture(f"{cluster}-{size}-{theme}-facts")
 

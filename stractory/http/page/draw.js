@@ -1,14 +1,11 @@
 /** Draws the web of a scene, as a view shows it. Nothing is kept from one picture to the next. */
 
-import { REGISTRY, ringRadius } from "./layout.js";
+import { drawActors } from "./actors.js";
+import { HUB, REGISTRY, ringRadius } from "./layout.js";
 import { write } from "./lettering.js";
-import { BIRTH, DEATH, eased } from "./scene.js";
-import { badge, circle, disc, donut, gauge, outline } from "./shapes.js";
+import { BIRTH, eased } from "./scene.js";
+import { badge, circle, disc, donut, gauge } from "./shapes.js";
 import { KINDS } from "./text.js";
-
-/** Brightnesses of lines; with how many actors in sight only those that are lit are drawn. */
-const LEVELS = 6;
-const CROWD = 400;
 
 /** How far beyond the window, in pixels, something is drawn. */
 const EDGE = 120;
@@ -48,9 +45,8 @@ export class Picture {
     this.#rings();
     for (const node of this.scene.workers.values()) this.#spoke(node);
     for (const node of this.scene.workers.values()) this.#ground(node);
-    this.#threads();
-    this.#dots();
-    this.#passing();
+    drawActors(this);
+    this.#ripples();
     for (const node of this.scene.workers.values()) this.#worker(node);
     this.#registry();
     for (const mark of [marks.hovered, marks.selected]) this.#mark(mark, mark === marks.selected);
@@ -113,99 +109,6 @@ export class Picture {
     }
   }
 
-  /** From each worker to its actors: all that are as bright and of one colour are one line. */
-  #threads() {
-    const { context, pixel, palette } = this;
-    context.strokeStyle = palette.faint;
-    context.lineWidth = pixel;
-    context.beginPath();
-    if (this.actors.length < CROWD) for (const { node, at } of this.actors) this.#thread(node, at);
-    context.stroke();
-    const lit = this.actors.filter(({ node }) => node.glow > 0.02);
-    for (const [, those] of grouped(lit, ({ node }) => `${node.kind} ${Math.ceil(node.glow * LEVELS)}`)) {
-      const [{ node: first }] = those;
-      const glow = Math.ceil(first.glow * LEVELS) / LEVELS;
-      context.beginPath();
-      for (const { node, at } of those) this.#thread(node, at);
-      context.globalAlpha = glow;
-      context.strokeStyle = palette.kind(first.kind);
-      context.lineWidth = (0.7 + 1.6 * glow) * pixel;
-      context.stroke();
-    }
-    context.globalAlpha = 1;
-  }
-
-  #thread(node, at) {
-    this.context.moveTo(at.x - node.x, at.y - node.y);
-    this.context.lineTo(at.x, at.y);
-  }
-
-  #dots() {
-    const { context, pixel, palette } = this;
-    for (const [kind, those] of grouped(this.actors, ({ node }) => node.kind)) {
-      const colour = palette.kind(kind);
-      const [running, others] = halves(those, ({ node }) => node.state === "running");
-      context.beginPath();
-      for (const { node, at } of running) outline(context, kind, at.x, at.y, this.#size(node));
-      context.fillStyle = colour;
-      context.fill();
-      context.beginPath();
-      for (const { node, at } of others) outline(context, kind, at.x, at.y, this.#size(node));
-      context.fillStyle = palette.surface;
-      context.fill();
-      context.strokeStyle = colour;
-      context.lineWidth = 1.4 * pixel;
-      context.setLineDash([2 * pixel, 1.6 * pixel]);
-      context.stroke();
-      context.setLineDash([]);
-    }
-    for (const { node, at } of this.actors) {
-      if (node.isolated) circle(context, at.x, at.y, this.dot + 3.4, palette.muted, pixel);
-    }
-  }
-
-  /** Of the sign of an actor, which grows when it is born. */
-  #size(node) {
-    const { scene, now, dot } = this;
-    return scene.still ? dot : dot * eased((now - node.born) / (BIRTH / 2));
-  }
-
-  /** Births and deaths. */
-  #passing() {
-    const { context, pixel, palette, scene, now } = this;
-    for (const { node, at } of this.actors) {
-      const age = (now - node.born) / BIRTH;
-      if (age >= 1) continue;
-      context.globalAlpha = scene.still ? 1 : 1 - age;
-      const reach = this.dot + 2 + (scene.still ? 4 : 11 * eased(age));
-      circle(context, at.x, at.y, reach, palette.kind(node.kind), 1.6 * pixel);
-    }
-    for (const ghost of scene.ghosts) {
-      const age = scene.still ? 0 : (now - ghost.at) / DEATH;
-      const arm = this.dot * (1 + 0.5 * age);
-      context.globalAlpha = 1 - age;
-      context.beginPath();
-      context.moveTo(ghost.x - arm, ghost.y - arm);
-      context.lineTo(ghost.x + arm, ghost.y + arm);
-      context.moveTo(ghost.x - arm, ghost.y + arm);
-      context.lineTo(ghost.x + arm, ghost.y - arm);
-      context.strokeStyle = palette.ink;
-      context.lineWidth = 1.4 * pixel;
-      context.stroke();
-    }
-    for (const { key, outward, count, at } of scene.ripples) {
-      const node = scene.workers.get(key);
-      if (!node) continue;
-      const age = scene.still ? 0.5 : (now - at) / BIRTH;
-      const strength = Math.min(0.8, 0.3 + Math.log10(1 + count) / 5);
-      const way = 6 * eased(age);
-      context.globalAlpha = strength * (1 - age);
-      const colour = outward ? palette.accent : palette.muted;
-      circle(context, node.x, node.y, node.disc + (outward ? 8 + way : 14 - way), colour, 1.4 * pixel);
-    }
-    context.globalAlpha = 1;
-  }
-
   #worker(node) {
     const { context, pixel, palette } = this;
     const worker = this.model.workers.get(node.key);
@@ -225,12 +128,28 @@ export class Picture {
     }
   }
 
+  /** What says that clusters have grown or shrunk. */
+  #ripples() {
+    const { context, pixel, palette, scene, now } = this;
+    for (const { key, outward, count, at } of scene.ripples) {
+      const node = scene.workers.get(key);
+      if (!node) continue;
+      const age = scene.still ? 0.5 : (now - at) / BIRTH;
+      const strength = Math.min(0.8, 0.3 + Math.log10(1 + count) / 5);
+      const way = 6 * eased(age);
+      context.globalAlpha = strength * (1 - age);
+      const colour = outward ? palette.accent : palette.muted;
+      circle(context, node.x, node.y, node.disc + (outward ? 8 + way : 14 - way), colour, 1.4 * pixel);
+    }
+    context.globalAlpha = 1;
+  }
+
   #cluster(node, worker) {
     const { context, palette } = this;
-    const parts = [...KINDS.filter((kind) => worker.kinds[kind]), ...others(worker.kinds)];
+    const parts = [...KINDS.filter((kind) => node.kinds[kind]), ...others(node.kinds)];
     const thickness = Math.min(6, node.disc * 0.22);
     context.globalAlpha = worker.state === "running" ? 1 : 0.45;
-    const counts = parts.map((kind) => [kind, worker.kinds[kind]]);
+    const counts = parts.map((kind) => [kind, node.kinds[kind]]);
     donut(context, node.x, node.y, node.disc - thickness / 2, counts, palette, thickness);
     context.globalAlpha = 1;
   }
@@ -268,8 +187,10 @@ export class Picture {
     );
     if (selected && mark.type === "actor" && scene.actors.has(mark.key)) {
       const node = scene.actors.get(mark.key);
+      const [at, hub] = [scene.actorAt(node), 1 - HUB / Math.hypot(node.x, node.y)];
       context.beginPath();
-      this.#thread(node, scene.actorAt(node));
+      context.moveTo(at.x - node.x * hub, at.y - node.y * hub);
+      context.lineTo(at.x, at.y);
       context.strokeStyle = palette.select;
       context.lineWidth = 1.4 * pixel;
       context.stroke();
@@ -290,17 +211,3 @@ export class Picture {
 
 /** Kinds of a later version. */
 const others = (kinds) => Object.keys(kinds).filter((kind) => !KINDS.includes(kind) && kinds[kind]);
-
-/** Things by what `key` says of each. */
-function grouped(things, key) {
-  const groups = new Map();
-  for (const thing of things) {
-    const name = key(thing);
-    if (!groups.has(name)) groups.set(name, []);
-    groups.get(name).push(thing);
-  }
-  return groups;
-}
-
-/** Those of which something is so, and those of which it is not. */
-const halves = (things, is) => [things.filter(is), things.filter((thing) => !is(thing))];

@@ -44,7 +44,7 @@ export class Facts {
     if (!mark || document.hidden) return;
     this.asked = new AbortController();
     try {
-      const told = await ask([`${mark.type}s`, mark.key], {}, this.asked.signal);
+      const told = await askFor(mark, this.asked.signal);
       if (mark !== this.mark) return;
       this.#note("");
       if (mark.type === "actor") this.#actor(told);
@@ -67,8 +67,8 @@ export class Facts {
     this.#say("since", `${clock(actor.since)}, ${duration(Math.max(0, this.model.now - actor.since))} ago`);
     this.#say("epoch", String(actor.epoch));
     this.#say("clients", facts ? whole(facts.clients) : "–");
-    this.#say("calls", facts ? `${whole(facts.calls)}, ${rate(rates?.calls ?? null)} a second` : "–");
-    this.#say("errors", facts ? `${whole(facts.errors)}, ${rate(rates?.errors ?? null)} a second` : "–");
+    this.#say("calls", facts ? inAll(facts.calls, rates?.calls) : "–");
+    this.#say("errors", facts ? inAll(facts.errors, rates?.errors) : "–");
     const last = facts?.last_error && `${shown(facts.last_error)} (${this.#ago(facts.last_error_at)})`;
     this.#say("last error", last || "none", Boolean(last));
     this.#say("created by", shown(actor.creator || "unknown"));
@@ -86,10 +86,10 @@ export class Facts {
     this.#say("actors", whole(worker.actors));
     this.#say("kinds", inOrder(worker.kinds) || "–");
     this.#say("processor", percent(rates?.cpu ?? null));
-    this.#say("calls", load ? `${whole(load.calls)}, ${rate(rates?.calls ?? null)} a second` : "–");
-    this.#say("errors", load ? `${whole(load.errors)}, ${rate(rates?.errors ?? null)} a second` : "–");
+    this.#say("calls", load ? inAll(load.calls, rates?.calls) : "–");
+    this.#say("errors", load ? inAll(load.errors, rates?.errors) : "–");
     this.#say("clients", load ? `${counted(load.links, "link")}, ${counted(load.streams, "stream")}` : "–");
-    this.#say("received", load ? `${bytes(load.received)}, ${bytes(rates?.received ?? 0)}/s` : "–");
+    this.#say("received", load ? `${bytes(load.received)} (${bytes(rates?.received ?? 0)}/s)` : "–");
     this.#say("memory", load ? bytes(load.memory) : "–");
     this.#say("loop lag", load ? duration(load.lag) : "–");
     this.#say("process", `pid ${worker.pid}`);
@@ -169,4 +169,15 @@ function inOrder(kinds) {
   const place = ([kind]) => (KINDS.includes(kind) ? KINDS.indexOf(kind) : KINDS.length);
   const parts = Object.entries(kinds).sort((one, other) => place(one) - place(other));
   return parts.map(([kind, count]) => `${kind} ${whole(count)}`).join(", ");
+}
+
+/** "1,234 (5.6/s)": all that there were, and how many a second lately. */
+const inAll = (count, each) => `${whole(count)} (${rate(each ?? null)}/s)`;
+
+/** What the API says of it. A path has no room for a name of dots: browsers take it for a folder's. */
+async function askFor({ type, key }, signal) {
+  if (!/^[.]{1,2}$/.test(key)) return ask([`${type}s`, key], {}, signal);
+  const { actors } = await ask(["actors"], { match: key.replaceAll(".", "[.]") }, signal);
+  if (!actors.length) throw new Refused("", 404);
+  return { ...actors[0], facts: null };
 }

@@ -59,6 +59,9 @@ class Lettering {
       const reach = (node.disc + 4) * view.scale;
       labels.block(x - reach, y - reach, 2 * reach, 2 * reach);
     }
+    const middle = view.pixel(0, 0);
+    const reach = (REGISTRY - 4) * view.scale;
+    labels.block(middle.x - reach, middle.y - reach, 2 * reach, 2 * reach);
     if (this.crowded) return;
     for (const { at } of this.actors) {
       const { x, y } = view.pixel(at.x, at.y);

@@ -122,7 +122,8 @@ export class Model {
   /** The worker in the pool that a worker is drawn with: itself, or that which made its process. */
   host(address) {
     const worker = this.workers.get(address);
-    return worker?.isolated && this.workers.has(worker.parent) ? worker.parent : address;
+    const parent = worker?.isolated ? this.workers.get(worker.parent) : undefined;
+    return parent && !parent.isolated ? parent.address : address;
   }
 
   #worker(told, changes) {

@@ -55,10 +55,10 @@ export class Overview {
   #history() {
     const { history, now } = this.model;
     const seen = history.filter(({ at }) => now - at <= MINUTE);
-    const most = Math.max(1, ...seen.map(({ calls }) => calls));
+    const most = Math.max(0, ...seen.map(({ calls }) => calls));
     const points = seen.map(({ at, calls }) => {
       const x = WIDTH - ((now - at) / MINUTE) * WIDTH;
-      return `${x.toFixed(1)} ${(HEIGHT - 2 - (calls / most) * (HEIGHT - 5)).toFixed(1)}`;
+      return `${x.toFixed(1)} ${(HEIGHT - 2 - (calls / (most || 1)) * (HEIGHT - 5)).toFixed(1)}`;
     });
     const line = points.length ? `M${points.join("L")}` : "";
     const first = points.length ? points[0].split(" ")[0] : 0;

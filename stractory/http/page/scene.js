@@ -139,19 +139,12 @@ export class Scene {
   }
 
   #layout(now) {
-    const hosts = [...this.model.workers.values()].filter(
-      (one) => this.model.host(one.address) === one.address,
-    );
-    const actors = new Map(hosts.map((one) => [one.address, 0]));
-    for (const worker of this.model.workers.values()) {
-      const host = this.model.host(worker.address);
-      actors.set(host, actors.get(host) + worker.actors);
-    }
-    const most = Math.max(1, ...actors.values());
-    const cells = hosts.map(({ address: key }) => {
-      const disc = this.model.names ? HUB : clusterRadius(actors.get(key), most);
-      const dial = this.model.names ? dialRadius(this.slots.get(key)?.size ?? 0) : disc + 8;
-      return { key, disc, radius: dial, actors: actors.get(key) };
+    const hosts = this.#hosts();
+    const most = Math.max(1, ...hosts.map(({ actors }) => actors));
+    const cells = hosts.map((host) => {
+      const disc = this.model.names ? HUB : clusterRadius(host.actors, most);
+      const radius = this.model.names ? dialRadius(this.slots.get(host.key)?.size ?? 0) : disc + 8;
+      return { ...host, disc, radius };
     });
     cells.sort((one, other) => compareAddresses(one.key, other.key));
     // In the middle wait those that have no worker now.
@@ -164,6 +157,19 @@ export class Scene {
     if (key !== this.layoutKey) this.#place(room, now);
     this.layoutKey = key;
     for (const cell of cells) Object.assign(this.workers.get(cell.key), cell);
+  }
+
+  /** The workers that are drawn, each with what the processes have that it started. */
+  #hosts() {
+    const hosts = new Map();
+    for (const { address, actors, kinds } of this.model.workers.values()) {
+      const key = this.model.host(address);
+      if (!hosts.has(key)) hosts.set(key, { key, actors: 0, kinds: {} });
+      const host = hosts.get(key);
+      host.actors += actors;
+      for (const [kind, count] of Object.entries(kinds)) host.kinds[kind] = (host.kinds[kind] ?? 0) + count;
+    }
+    return [...hosts.values()];
   }
 
   #place(cells, now) {
