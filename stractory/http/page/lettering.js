@@ -60,8 +60,8 @@ class Lettering {
       labels.block(x - reach, y - reach, 2 * reach, 2 * reach);
     }
     const middle = view.pixel(0, 0);
-    const reach = (REGISTRY - 4) * view.scale;
-    labels.block(middle.x - reach, middle.y - reach, 2 * reach, 2 * reach);
+    const half = (REGISTRY - 4) * view.scale;
+    labels.block(middle.x - half, middle.y - half, 2 * half, 2 * half);
     if (this.crowded) return;
     for (const { at } of this.actors) {
       const { x, y } = view.pixel(at.x, at.y);
