@@ -2,7 +2,7 @@
 
     python -m tests.support.made_up --workers 50 --actors 100000 --births 200
 
-It says the address of its page, and that is all it prints. It speaks docs/http-api.md.
+It says the address of its page, and that is all it prints. It answers as stractory/http does.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ export class Facts {
   /**
    * @param {import("./model.js").Model} model
    * @param {(mark: object | null) => void} select
-   * @param {(mark: object) => void} located told where an actor is, as soon as that is known
+   * @param {(mark: object) => void} located told where an actor is, when that is known or changes
    */
   constructor(model, select, located) {
     Object.assign(this, { model, select, located });
@@ -60,7 +60,10 @@ export class Facts {
   #actor(actor) {
     const { facts } = actor;
     const rates = this.#rates(facts);
-    this.located({ ...this.mark, host: actor.worker });
+    if (this.mark.host !== actor.worker) {
+      this.mark.host = actor.worker;
+      this.located(this.mark);
+    }
     this.#say("kind", [sign(actor.kind), ` ${actor.kind}`]);
     this.#say("state", actor.state, actor.state !== "running");
     this.#say("worker", actor.worker ? [this.#link("worker", actor.worker)] : "none now");

@@ -14,7 +14,7 @@ import { Workers } from "./workers.js";
 
 const model = new Model();
 const web = new Web(byId("canvas"), model, { select, hover });
-const overview = new Overview(model, select);
+const overview = new Overview(model);
 const workers = new Workers(model, select);
 const facts = new Facts(model, select, mark);
 const search = new Search(model, select);

@@ -8,10 +8,9 @@ const MINUTE = 60;
 const [WIDTH, HEIGHT] = [240, 40];
 
 export class Overview {
-  /** @param {import("./model.js").Model} model @param {(mark: object) => void} select */
-  constructor(model, select) {
+  /** @param {import("./model.js").Model} model */
+  constructor(model) {
     this.model = model;
-    this.select = select;
     this.counts = new Map();
   }
 
@@ -84,8 +83,8 @@ export class Overview {
   }
 
   #worker(address, state) {
-    const address_ = shortAddress(address, this.model.registry);
-    return this.#item(`worker ${shown(address_, 60)}`, state === "new" ? "has come" : `is ${state}`);
+    const name = shown(shortAddress(address, this.model.registry), 60);
+    return this.#item(`worker ${name}`, state === "new" ? "has come" : `is ${state}`);
   }
 
   #actor(what, actor, reason = "") {
