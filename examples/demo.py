@@ -143,13 +143,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         os.environ["STRACTORY_KEY_FILE"] = str(Path(folder) / "cluster.key")
         print("Starting a registry and a pool of four workers:")
-        line = running.enter_context(daemon("registry ready", "stractory", "--listen=0"))
+        line = running.enter_context(daemon("registry ready", "stractory", "--listen=0", "--http=0"))
         address = os.environ["STRACTORY_REGISTRY"] = line.split()[-1]
         running.enter_context(
             daemon("pool ready", "stractory-workers", "--workers=4", f"--registry={address}")
         )
         running.callback(print, "Ending everything:")
         with stractory.client() as strac:
+            print(f"Its page, as long as this runs: {strac.page_link().partition('?')[0]}")
             print("Creating two actors:")
             for color in ("green", "blue"):
                 definition = stractory.stream(greeter, options={"color": color})
@@ -169,6 +170,8 @@ def main():
             print("All actors:")
             for info in strac.list():
                 print(f"  {info.name:16} {info.kind:8} {info.worker}")
+            if sys.stdin.isatty():
+                input("Enter ends it all: ")
     print("Done.")
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import stractory
-from stractory.proof import keys
+from stractory.proof import bearer, keys
 from tests.commands.ctl.conftest import Ctl
-from tests.support.cluster import Cluster
+from tests.support.cluster import BIN, Cluster
 from tests.support.programs import run_program
 from tests.support.terminal import Terminal
 
@@ -68,6 +69,31 @@ def test_check_config(ctl: Ctl, tmp_path: Path) -> None:
 def test_check_config_looks_at_the_file_alone(ctl: Ctl, tmp_path: Path) -> None:
     (tmp_path / "good.ini").write_text("[worker]\nlisten = 9001\n")
     ctl("check-config", tmp_path / "good.ini", env={"STRACTORY_LISTEN": "nowhere"})
+
+
+# ---- link ----------------------------------------------------------------------------------------------
+
+
+def test_link_where_there_is_no_page(ctl: Ctl) -> None:
+    assert ctl.complaint(1, "link").startswith("this registry shows no page; start it with http = ")
+
+
+def test_link() -> None:
+    with Cluster(workers=0, registry_arguments=["--http=127.0.0.1:0"]) as cluster:
+        words = [sys.executable, str(BIN / "stractoryctl"), "--registry", cluster.address, "link"]
+        run = run_program(words, env=cluster.env, capture_output=True, text=True, timeout=40)
+        assert re.fullmatch(r"http://127\.0\.0\.1:[0-9]+/\?once=[\w-]{43}\n", run.stdout), run
+        run = run_program([*words, "--json"], env=cluster.env, capture_output=True, text=True, timeout=40)
+        assert json.loads(run.stdout)["link"].startswith("http://127.0.0.1:")
+
+
+def test_link_for_programs_asks_nobody(ctl: Ctl, tmp_path: Path) -> None:
+    master = keys.Key.new_master(tmp_path / "master.key")
+    node = master.derive(keys.NODE, "node1")
+    keys.write_key(tmp_path / "node.key", node)
+    words = ("--registry=1", "--key-file", tmp_path / "node.key", "link", "--bearer")
+    assert ctl(*words) == f"{bearer.make(node)}\n"
+    assert json.loads(ctl(*words, "--json")) == {"bearer": bearer.make(node)}
 
 
 # ---- completion ----------------------------------------------------------------------------------------
