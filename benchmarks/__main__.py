@@ -21,6 +21,7 @@ import scale  # noqa: F401
 import shape  # noqa: F401
 import starting  # noqa: F401
 import streams  # noqa: F401
+import watchers  # noqa: F401
 from bench import Bench
 from rows import Figures, Measurement, chosen
 from table import as_text, lines

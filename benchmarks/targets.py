@@ -104,6 +104,8 @@ TARGETS = (
     Target("scale.names-memory", None, most=1_000, whole=True),
     Target("scale.look-ups", GEVENT_ECHO, least=30 / 12, whole=True),
     Target("scale.workers-creates", other("scale.worker-creates", "over one worker")),
+    Target("scale.pages", None, most=50, whole=True),
+    Target("scale.pages-named", None, most=50, whole=True),
 )
 
 
