@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from urllib.parse import quote
 
 import pytest
@@ -240,6 +242,39 @@ def test_all_that_can_be_pressed_has_a_name(browser: Browser, real: Shown, name:
     assert not [role for role, named in roles if role in wanting and not named]
     assert {"banner", "main", "complementary", "search"} <= {role for role, _ in roles}
     real.strac.destroy(name)
+
+
+def test_a_worker_that_dies(browser: Browser, real: Shown, name: str) -> None:
+    real.strac.create(name, echo)
+    browser.open(real.address)
+    until(lambda: len(browser.all("#workers tbody tr")) == 3)
+    (actor,) = real.strac.list(name)
+    (pid,) = (worker.pid for worker in real.strac.workers() if worker.address == actor.worker)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: f"{name} died, worker lost" in lately(browser))
+    until(lambda: "has come" in lately(browser))
+    until(lambda: len(browser.all("#workers tbody tr")) == 3)
+
+
+@pytest.mark.timeout(180)
+def test_too_many_to_draw_each(browser: Browser, real: Shown, name: str) -> None:
+    def clusters() -> bool:
+        return "workers are discs" in browser.one("#web-text").get_property("textContent")
+
+    browser.open(real.address)
+    assert not clusters()
+    for number in range(2001):
+        real.strac.create(f"{name}/{number}", echo)
+    until(clusters)
+    until(lambda: int(browser.text("#total-actors").replace(",", "")) >= 2001)
+    browser.press("/", f"{name}/2000")
+    until(lambda: len(browser.all("#results li")) == 1)
+    browser.press(Keys.ENTER)
+    until(lambda: browser.facts().get("worker"))
+    until(lambda: browser.all("tr.selected"))
+    for number in range(2001):
+        real.strac.destroy(f"{name}/{number}")
+    until(lambda: not clusters())
 
 
 def test_a_registry_that_comes_back(browser: Browser, real: Shown, name: str) -> None:

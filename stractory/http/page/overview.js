@@ -35,7 +35,8 @@ export class Overview {
     const wrong = hosts.filter((worker) => worker.state !== "running");
     const states = wrong.map((worker) => `${worker.address} is ${worker.state}`).join(", ");
     const all = `${counted(hosts.length, "worker")} and ${counted(this.model.total, "actor")}`;
-    return `${all}${states ? `; ${states}` : ""}. The table of workers and the search tell the same.`;
+    const drawn = this.model.names ? "" : " There are too many actors to draw each, so workers are discs.";
+    return `${all}${states ? `; ${states}` : ""}.${drawn} The table of workers and the search tell the same.`;
   }
 
   #kinds() {
