@@ -140,6 +140,8 @@ def _add_changing(command: Command) -> None:
     add("--snapshot", type=snapshot, default="none", metavar="each-call|seconds", help="keep its state")
     add("--isolate", action="store_true", help="in a process of its own")
     add("--public", action="store_true", help="with a port that asks for no key")
+    help = "so many of them; the {} in the name is the number of each"
+    add("--count", type=typed(values.count), metavar="n", help=help)
     add = command("destroy", "changing:destroy", "End actors")
     add("names", nargs="+", metavar="name", complete=ACTORS)
     add = command("drain", "changing:drain", "Have a worker end in order, and its actors come back elsewhere")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import gevent
-from gevent.pool import Pool
 
-from stractory.commands.ctl.exits import WELL, status_of
+from stractory.commands.ctl.exits import WELL
 from stractory.commands.ctl.looking import ACTORS
-from stractory.commands.ctl.output import complain
+from stractory.commands.ctl.many import each
 from stractory.commands.ctl.session import Session, plain_mistakes
-from stractory.commands.ctl.text import Column, explanation
+from stractory.commands.ctl.text import Column
 from stractory.errors import ConfigError, StractoryError
-
-AT_ONCE = 16
-"""Actors that are ended at a time."""
 
 LOOK = 0.2
 """Seconds between looks at how far a worker has got."""
@@ -25,13 +22,13 @@ LOOK = 0.2
 DRAINED = (Column("name"), Column("state"), Column("worker"))
 
 
-def create(session: Session) -> None:
-    """Start an actor of code that its worker imports."""
+def create(session: Session) -> int:
+    """Start an actor of code that its worker imports, or so many of them, told apart by a number."""
     asked = session.arguments
     with plain_mistakes():
-        made = session.client.create(
-            asked.name,
-            _definition(asked.kind, asked.what, asked.words),
+        start = partial(
+            session.client.create,
+            actor=_definition(asked.kind, asked.what, asked.words),
             options=dict(asked.option),
             if_exists=asked.if_exists,
             restart=asked.restart,
@@ -40,7 +37,17 @@ def create(session: Session) -> None:
             public=asked.public,
             timeout=session.timeout,
         )
-    session.output.row(ACTORS, made._asdict())
+        if asked.count is not None:
+            return each(session, "creating", "created", _numbered(asked.name, asked.count), start)
+        session.output.row(ACTORS, start(asked.name)._asdict())
+    return WELL
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    """That many names. Raises ConfigError where they would be the same."""
+    if "{}" not in name:
+        raise ConfigError(f"--count needs a name with {{}} for the number, such as '{name}-{{}}'")
+    return [name.replace("{}", str(number)) for number in range(1, count + 1)]
 
 
 def _definition(kind: str, what: str, words: list[str]) -> Any:
@@ -59,33 +66,10 @@ def _definition(kind: str, what: str, words: list[str]) -> Any:
 
 
 def destroy(session: Session) -> int:
-    """End actors, several at a time. The status is that of the first that could not be ended."""
+    """End actors."""
     names = list(dict.fromkeys(session.arguments.names))
-    errors: dict[str, StractoryError | None] = {}
-
-    def end(name: str) -> None:
-        try:
-            session.client.destroy(name, timeout=session.timeout)
-        except StractoryError as error:
-            errors[name] = error
-        else:
-            errors[name] = None
-
-    with session.output.progress("destroying", len(names)) as tell:
-        for done, _ in enumerate(Pool(AT_ONCE).imap_unordered(end, names), 1):
-            if tell:
-                tell(done)
-    failed = {name: error for name in names if (error := errors[name]) is not None}
-    if session.output.json:
-        session.output.value(
-            [{"name": name, "error": str(failed[name]) if name in failed else None} for name in names]
-        )
-    for name in names:
-        if name in failed:
-            complain(explanation(failed[name], verbose="verbose" in session.arguments))
-        elif not session.output.json:
-            session.output.line(f"destroyed {name}")
-    return next(map(status_of, failed.values()), WELL)
+    end = partial(session.client.destroy, timeout=session.timeout)
+    return each(session, "destroying", "destroyed", names, end)
 
 
 def drain(session: Session) -> None:

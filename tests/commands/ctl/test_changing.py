@@ -45,6 +45,20 @@ def test_what_cannot_be_created(ctl: Ctl, strac: stractory.Client, client_key: P
     assert told == "create() needs the role operator; 'alice' proved the role client"
 
 
+def test_create_many(ctl: Ctl, strac: stractory.Client) -> None:
+    names = [f"echo-{number}" for number in range(1, 101)]
+    assert ctl("create", "echo-{}", "play:echo", "--count=100") == "".join(f"created {n}\n" for n in names)
+    assert {info.name for info in strac.list()} == {*names}
+    run = ctl.run("create", "{}-2", "play:echo", "--option", "a=1", "--count", "2", "--json")
+    assert (run.returncode, [row["error"] for row in json.loads(run.stdout)]) == (0, [None, None])
+    run = ctl.run("create", "echo-{}", "play:echo", "--count", "101")
+    assert (run.returncode, run.stdout) == (1, "created echo-101\n")
+    assert len(run.stderr.splitlines()) == 100 and "'echo-100' is taken" in run.stderr
+    told = ctl.complaint(2, "create", "echo", "play:echo", "--count=2")
+    assert told == "--count needs a name with {} for the number, such as 'echo-{}'"
+    assert "not a whole number" in ctl.complaint(2, "create", "a{}", "play:echo", "--count=-1")
+
+
 def test_destroy(ctl: Ctl, strac: stractory.Client) -> None:
     for number in range(20):
         strac.create(f"echo{number}", stractory.stream("play:echo"))
