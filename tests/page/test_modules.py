@@ -16,7 +16,7 @@ PAGE = Path("stractory/http/page")
 
 @pytest.fixture(scope="module")
 def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The modules and their tests, as they lie to each other, and what tells Node.js that they are modules."""
+    """The modules and their tests, as they lie to each other; told to be modules."""
     folder = tmp_path_factory.mktemp("page")
     shutil.copytree(ROOT / PAGE, folder / PAGE)
     shutil.copytree(HERE, folder / HERE.relative_to(ROOT), ignore=shutil.ignore_patterns("pictures", "*.py"))
