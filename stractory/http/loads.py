@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import monotonic
 from typing import Any
 
 import gevent
 
 from stractory.registry.survey import Survey
 from stractory.wire.facts import Load
+from stractory.wire.rates import Rates
 
 STEP = 1.0
 """Seconds between looks."""
@@ -32,7 +32,7 @@ class Loads:
     def _forget(self) -> None:
         self.latest: Mapping[str, Load] = {}
         self.busy: list[Rate] = []
-        self._seen = 0.0
+        self._rates = Rates()
 
     def begin(self) -> None:
         """Look, from now on."""
@@ -46,27 +46,11 @@ class Loads:
 
     def _follow(self) -> None:
         while True:
-            self.seen(self._survey.look(), monotonic())
+            self.seen(self._survey.look())
             gevent.sleep(STEP)
 
-    def seen(self, latest: Mapping[str, Load], now: float) -> None:
-        """This is so now, at a time in seconds. It may be what was seen before, if others look too."""
-        known = self.latest
-        if latest.keys() == known.keys() and all(load is known[address] for address, load in latest.items()):
-            return
-        rates = [rate for address, load in latest.items() for rate in self._rates(address, load, now)]
-        rates.sort(key=lambda rate: -rate[2])
-        self.latest, self.busy, self._seen = latest, rates[:BUSY], now
-
-    def _rates(self, address: str, load: Load, now: float) -> list[Rate]:
-        """Of those whose calls were told of in two looks."""
-        before = self.latest.get(address)
-        if before is None:
-            return []
-        known = {(name, epoch): calls for name, epoch, calls in before.busiest}
-        passed = now - self._seen
-        return [
-            [name, epoch, round((calls - known[name, epoch]) / passed, 1)]
-            for name, epoch, calls in load.busiest
-            if calls > known.get((name, epoch), calls)
-        ]
+    def seen(self, latest: Mapping[str, Load]) -> None:
+        """This is so now. It may be what was seen before, if others look too."""
+        self.latest = latest
+        self._rates.see(latest)
+        self.busy = [[rate.name, rate.epoch, round(rate.calls, 1)] for rate in self._rates.busiest(BUSY)]

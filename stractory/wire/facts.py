@@ -1,11 +1,11 @@
 """What a worker tells of itself, and of one actor, when somebody looks.
 
-On the wire each is an array of its fields. Most numbers only grow: of two looks whoever looks makes rates.
+On the wire each is an array of its fields. Most numbers only grow: of two looks whoever looks makes rates, as
+wire/rates does.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError
@@ -15,7 +15,8 @@ from stractory.wire.life import EPOCH_LIMIT, NAME_LIMIT
 BUSIEST = 64
 """Most actors of which a worker tells at once how often they were called."""
 
-_COUNTS_BELOW = 2**63
+_BELOW = 2**63
+"""All numbers are."""
 
 
 class Busy(NamedTuple):
@@ -39,6 +40,7 @@ class Busy(NamedTuple):
 class Load(NamedTuple):
     """How one worker does. All but ``links``, ``streams``, ``memory`` and ``lag`` grow from its start on.
 
+    ``at``: when this was so, in seconds since it started, by a clock that only goes forward.
     ``calls``: of rpc actors, and events that came to emitters; ``errors``: those of them that failed.
     ``links``: those of clients; ``streams``: open on these. ``cpu``: seconds of its processor time.
     ``memory``: bytes that it has in memory. ``lag``: by how many seconds its loop was late, at worst, since
@@ -46,6 +48,7 @@ class Load(NamedTuple):
     were called most since the last look, the busiest first.
     """
 
+    at: float
     calls: int
     errors: int
     links: int
@@ -60,9 +63,9 @@ class Load(NamedTuple):
     def from_wire(cls, fields: Any) -> Load:
         """Raises ProtocolError."""
         match fields:
-            case [calls, errors, links, streams, cpu, memory, lag, received, list() as busiest] if (
+            case [at, calls, errors, links, streams, cpu, memory, lag, received, list() as busiest] if (
                 all(map(_is_count, (calls, errors, links, streams, memory, received)))
-                and all(map(_is_span, (cpu, lag)))
+                and all(map(_is_span, (at, cpu, lag)))
                 and len(busiest) <= BUSIEST
             ):
                 return cls(*fields)._replace(busiest=[Busy.from_wire(row) for row in busiest])
@@ -96,8 +99,8 @@ class ActorFacts(NamedTuple):
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < _COUNTS_BELOW
+    return type(value) is int and 0 <= value < _BELOW
 
 
 def _is_span(value: Any) -> bool:
-    return type(value) is float and 0 <= value < math.inf
+    return type(value) is float and 0 <= value < _BELOW

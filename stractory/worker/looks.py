@@ -32,12 +32,14 @@ class Looks:
         self._host = host
         self._links = links
         self._lateness = Lateness()
+        self._began = time.monotonic()
         self._seen = 0  # calls of all actors at the last look
 
     def look(self) -> Load:
         """How this worker does, and its actors since the last look."""
         calls = counters.calls.count + counters.events
         return Load(
+            time.monotonic() - self._began,
             calls,
             counters.call_errors + counters.event_errors,
             len(self._links),

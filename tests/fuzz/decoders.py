@@ -352,7 +352,7 @@ _ACTOR = ActorInfo(
     "room", "rpc", "127.0.0.1:9001", 7, "running", 1.5, False, False, creator="alice at 10.0.0.7"
 )
 _WORKER = WorkerInfo("127.0.0.1:9001", 7, "cpython-311 dill-0.4", 1, "running")
-_LOAD = Load(5, 1, 2, 3, 0.25, 4096, 0.5, 70, [Busy("room", 7, 4)])
+_LOAD = Load(9.5, 5, 1, 2, 3, 0.25, 4096, 0.5, 70, [Busy("room", 7, 4)])
 _FACTS = ActorFacts(2, 30, 1, "ValueError: no", 1.5)
 _ROWS = (Terms, Life, Report, Process, ActorInfo, Location, WorkerInfo, Load, ActorFacts)
 

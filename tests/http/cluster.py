@@ -16,9 +16,9 @@ MAKING = Making(Definition("stream", Code.imported("module:init"), None, {}), {}
 LASTING = Terms(restart="on-failure")
 
 
-def a_load(*busiest: tuple[str, int, int], calls: int = 0) -> Load:
+def a_load(*busiest: tuple[str, int, int], calls: int = 0, at: float = 1.0) -> Load:
     """Of a worker."""
-    return Load(calls, 0, 1, 2, 0.5, 1000, 0.001, 0, [Busy(*row) for row in busiest])
+    return Load(at, calls, 0, 1, 2, 0.5, 1000, 0.001, 0, [Busy(*row) for row in busiest])
 
 
 class FakeSurvey:

@@ -89,6 +89,7 @@ def test_workers(site: Site) -> None:
         "actors": 1,
         "kinds": {"stream": 1},
         "load": {
+            "at": 1.0,
             "calls": 7,
             "errors": 0,
             "links": 1,

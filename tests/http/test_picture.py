@@ -129,7 +129,7 @@ def test_only_what_is_different_is_told(site: Site) -> None:
     )
     site.create("room")
     assert len(site.tick()["workers"]) == 1
-    site.loads.seen({"127.0.0.1:2": a_load()}, 1.0)
+    site.loads.seen({"127.0.0.1:2": a_load()})
     assert [(row["address"], row["load"]["cpu"]) for row in site.tick()["workers"]] == [("127.0.0.1:2", 0.5)]
 
 
@@ -180,22 +180,23 @@ def test_while_nobody_looks_nothing_is_gathered(site: Site) -> None:
 def test_who_is_busy(site: Site) -> None:
     site.begin()
     here, there = "127.0.0.1:1", "127.0.0.1:2"
-    site.loads.seen({here: a_load(("room", 7, 10), ("hall", 8, 5))}, 1.0)
+    site.loads.seen({here: a_load(("room", 7, 10), ("hall", 8, 5))})
     assert site.tick()["busy"] == []
-    site.loads.seen({here: a_load(("room", 7, 11), ("hall", 8, 25)), there: a_load(("new", 9, 100))}, 3.0)
+    second = a_load(("room", 7, 11), ("hall", 8, 25), at=3.0)
+    site.loads.seen({here: second, there: a_load(("new", 9, 100))})
     step = site.picture.step(2.0)
     assert step.changed and step.tick["busy"] == [["hall", 8, 10.0], ["room", 7, 0.5]]
-    site.loads.seen({here: a_load(("room", 9, 1)), there: a_load(("new", 9, 100))}, 4.0)
+    site.loads.seen({here: a_load(("room", 9, 1), at=4.0), there: a_load(("new", 9, 100), at=2.0)})
     assert site.tick()["busy"] == []  # another life of it, and one that was not called
 
 
 def test_the_same_look_seen_twice_says_nothing_new(site: Site) -> None:
-    first, second = a_load(("room", 7, 10)), a_load(("room", 7, 20))
-    site.loads.seen({"a": first}, 1.0)
-    site.loads.seen({"a": second}, 2.0)
-    busy = site.loads.busy
-    site.loads.seen({"a": second}, 3.0)
-    assert site.loads.busy is busy == [["room", 7, 10.0]]
+    first, second = a_load(("room", 7, 10)), a_load(("room", 7, 20), at=2.0)
+    site.loads.seen({"a": first, "b": a_load(at=5.0)})
+    site.loads.seen({"a": second, "b": a_load(at=6.0)})
+    assert site.loads.busy == [["room", 7, 10.0]]
+    site.loads.seen({"a": second, "b": a_load(at=7.0)})  # somebody else asked in between, and a was slow
+    assert site.loads.busy == [["room", 7, 10.0]]
 
 
 NAMES = st.sampled_from([f"name {number}" for number in range(6)])

@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { Model } from "../../stractory/http/page/model.js";
 
-const load = (calls, cpu, more = {}) => ({
+const load = (at, calls, cpu, more = {}) => ({
+  at,
   calls,
   errors: 0,
   links: 1,
@@ -94,12 +95,33 @@ test("who moves is there once, and who changes state is not born", () => {
 test("rates are made of two looks", () => {
   const model = begun();
   const at = (now, told) => model.tick(tick(now, { workers: [worker("h:1", { load: told })] }));
-  at(101, load(100, 1));
+  at(101, load(7, 100, 1));
   assert.equal(model.rates(model.workers.get("h:1")), null);
-  at(102, load(300, 1.5));
+  at(102, load(8, 300, 1.5));
   assert.deepEqual(model.rates(model.workers.get("h:1")), { calls: 200, errors: 0, cpu: 0.5, received: 0 });
-  at(102.5, load(300, 1.5));
+  at(102.5, load(8, 300, 1.5));
   assert.equal(model.rates(model.workers.get("h:1")).calls, 200, "the same look again is no other");
+});
+
+test("what counts is when the worker looked, not when that was told", () => {
+  const model = begun();
+  const at = (now, told) => model.tick(tick(now, { workers: [worker("h:1", { load: told })] }));
+  at(101.9, load(7, 100, 1));
+  at(102.1, load(9, 300, 2));
+  assert.deepEqual(model.rates(model.workers.get("h:1")), { calls: 100, errors: 0, cpu: 0.5, received: 0 });
+});
+
+test("rates are of the last seconds", () => {
+  const model = begun();
+  for (const [at, calls] of [
+    [1, 0],
+    [2, 1000],
+    [4, 1200],
+    [5, 1300],
+  ]) {
+    model.tick(tick(100 + at, { workers: [worker("h:1", { load: load(at, calls, 1) })] }));
+  }
+  assert.equal(model.rates(model.workers.get("h:1")).calls, 100);
 });
 
 test("a process that began anew has no rates below nothing", () => {
@@ -109,7 +131,19 @@ test("a process that began anew has no rates below nothing", () => {
     [102, 2000],
     [103, 5],
   ]) {
-    model.tick(tick(now, { workers: [worker("h:1", { load: load(calls, calls / 1000) })] }));
+    model.tick(tick(now, { workers: [worker("h:1", { load: load(now, calls, calls / 1000) })] }));
+  }
+  assert.equal(model.rates(model.workers.get("h:1")), null);
+});
+
+test("nor has one whose clock began anew", () => {
+  const model = begun();
+  for (const [now, at] of [
+    [101, 50],
+    [102, 51],
+    [103, 0.5],
+  ]) {
+    model.tick(tick(now, { workers: [worker("h:1", { load: load(at, now, now) })] }));
   }
   assert.equal(model.rates(model.workers.get("h:1")), null);
 });

@@ -17,7 +17,7 @@ FACTS = ActorFacts(1, 2, 0, "", 0.0)
 
 
 def load(calls: int = 0) -> Load:
-    return Load(calls, 0, 0, 0, 0.5, 4096, 0.0, 0, [])
+    return Load(1.0, calls, 0, 0, 0, 0.5, 4096, 0.0, 0, [])
 
 
 @pytest.fixture

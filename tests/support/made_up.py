@@ -50,8 +50,8 @@ class MadeUp:
         self.states = dict.fromkeys(self.workers, "running")
         self.mood = {address: self.chance.random() ** 2 for address in self.workers}
         self.loads = {
-            address: {"calls": 0, "errors": 0, "links": 0, "streams": 0, "cpu": 0.0, "memory": 0, "lag": 0.0,
-                      "received": 0}
+            address: {"at": 0.0, "calls": 0, "errors": 0, "links": 0, "streams": 0, "cpu": 0.0, "memory": 0,
+                      "lag": 0.0, "received": 0}
             for address in self.workers
         }  # fmt: skip
         self.counts: dict[str, Counter[str]] = {address: Counter() for address in self.workers}
@@ -118,6 +118,7 @@ class MadeUp:
         """A second of traffic."""
         for address, load in self.loads.items():
             mood = self.mood[address] = min(1, max(0.01, self.mood[address] + self.chance.gauss(0, 0.04)))
+            load["at"] += 1.0
             load["calls"] += int(mood * 4000 * self.chance.uniform(0.8, 1.2))
             load["errors"] += int(mood > 0.8)
             load["links"] = int(mood * 40) + 1

@@ -10,7 +10,7 @@ from stractory.wire.codec import pack, unpack
 from stractory.wire.facts import BUSIEST, ActorFacts, Busy, Load
 from stractory.wire.failures import LINE_LIMIT, in_a_line
 
-LOAD = Load(5, 1, 2, 3, 0.25, 4096, 0.0, 70, [Busy("room", 7, 4), Busy("café", 8, 1)])
+LOAD = Load(9.5, 5, 1, 2, 3, 0.25, 4096, 0.0, 70, [Busy("room", 7, 4), Busy("café", 8, 1)])
 FACTS = ActorFacts(2, 30, 1, "ValueError: no", 1.5)
 
 
@@ -31,7 +31,8 @@ def malformed(told: Any, **changes: Any) -> list[Any]:
         [],
         list(LOAD)[:-1],
         *(malformed(LOAD, calls=value) for value in (-1, 2**63, 1.0, True, "1", None)),
-        *(malformed(LOAD, cpu=value) for value in (-0.5, math.inf, math.nan, 1)),
+        *(malformed(LOAD, cpu=value) for value in (-0.5, math.inf, math.nan, 1, 2.0**63)),
+        *(malformed(LOAD, at=value) for value in (-0.5, math.inf, math.nan, 1, None)),
         malformed(LOAD, busiest={}),
         malformed(LOAD, busiest=[["room", 7]]),
         malformed(LOAD, busiest=[["", 7, 1]]),

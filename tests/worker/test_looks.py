@@ -100,6 +100,7 @@ def test_what_a_worker_tells_of_itself(host: Host, looking: Looks, monkeypatch: 
     assert after.calls - before.calls == 3 and after.errors - before.errors == 2
     assert after.received - before.received == 10
     assert (after.links, after.streams) == (2, 4)
+    assert after.at > before.at > 0
     assert after.cpu >= before.cpu > 0 and after.memory > 1_000_000
     assert Load.from_wire(list(after)) == after
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from stractory.commands.ctl.keyboard import keys
 from stractory.commands.ctl.output import Tables
-from stractory.commands.ctl.rates import Rates
 from stractory.commands.ctl.session import Session
 from stractory.commands.ctl.text import Column, clock, known, milliseconds, per_second, percent, size
+from stractory.wire.facts import Load
 from stractory.wire.info import WorkerInfo
+from stractory.wire.rates import ActorRate, Rates, WorkerRates
 
 BUSIEST = 20
 """Most actors that are shown."""
@@ -43,15 +44,26 @@ def _look(session: Session, rates: Rates) -> tuple[str, Tables]:
     began = time.monotonic()
     workers = session.client.workers(timeout=session.timeout)
     took = milliseconds(time.monotonic() - began)
-    rates.see(session.client.load(timeout=session.timeout), time.monotonic())
+    loads = session.client.load(timeout=session.timeout)
+    rates.see(loads)
     there = f"{len(workers)} workers, {sum(worker.actors for worker in workers)} actors"
     title = f"{clock(time.time())}  {there}  (the registry answered in {took})"
-    rows = sorted((_row(worker, rates) for worker in workers), key=_by_work)
-    return title, {"workers": (WORKERS, rows), "actors": (ACTORS, rates.busiest(BUSIEST))}
+    busy = [worker_row(worker, loads.get(worker.address), rates.worker(worker.address)) for worker in workers]
+    actors = [*map(ActorRate._asdict, rates.busiest(BUSIEST))]
+    return title, {"workers": (WORKERS, sorted(busy, key=_by_work)), "actors": (ACTORS, actors)}
 
 
-def _row(worker: WorkerInfo, rates: Rates) -> dict[str, Any]:
-    return {**worker._asdict(), **rates.worker(worker.address)}
+def worker_row(worker: WorkerInfo, load: Load | None, rates: WorkerRates | None) -> dict[str, Any]:
+    """``cpu`` in percent of one core; ``calls`` and ``errors`` a second. None is what is not known."""
+    return {
+        **worker._asdict(),
+        "cpu": rates and 100 * rates.cpu,
+        "memory": load and load.memory,
+        "calls": rates and rates.calls,
+        "errors": rates and rates.errors,
+        "links": load and load.links,
+        "lag": load and load.lag,
+    }
 
 
 def _by_work(row: dict[str, Any]) -> Any:

@@ -125,10 +125,11 @@ export class Facts {
     [...list.querySelectorAll("button")].find((button) => button.dataset.name === focused)?.focus();
   }
 
-  /** What grew by how much a second since the look before. */
+  /** What grew by how much a second since the look before: by the worker's clock, where that is told. */
   #rates(told) {
     if (!told) return null;
-    this.looks = [...this.looks.slice(-1), { at: performance.now() / 1000, told }];
+    const at = told.at ?? performance.now() / 1000;
+    if (this.looks.at(-1)?.at !== at) this.looks = [...this.looks.slice(-1), { at, told }];
     if (this.looks.length < 2) return null;
     const [before, now] = this.looks;
     const of = (key) => Math.max(0, (now.told[key] - before.told[key]) / (now.at - before.at));

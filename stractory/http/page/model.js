@@ -6,10 +6,9 @@ const HISTORY = 120;
 
 /**
  * @typedef {{address: string, state: string, isolated: boolean, parent: string, actors: number, pid: number,
- *   python: string, kinds: Record<string, number>, load: Load | null, looks: Look[]}} Worker
- * @typedef {{calls: number, errors: number, links: number, streams: number, cpu: number, memory: number,
- *   lag: number, received: number}} Load
- * @typedef {{at: number, load: Load}} Look
+ *   python: string, kinds: Record<string, number>, load: Load | null, looks: Load[]}} Worker
+ * @typedef {{at: number, calls: number, errors: number, links: number, streams: number, cpu: number,
+ *   memory: number, lag: number, received: number}} Load `at`: seconds by the worker's own clock
  * @typedef {{name: string, kind: string, worker: string, state: string, epoch: number}} Actor
  * @typedef {{whole: boolean, born: Actor[], died: {actor: Actor, reason: string}[], births: number,
  *   deaths: number, grown: Map<string, number>, workers: [string, string][]}} Changes what an event changed;
@@ -18,9 +17,6 @@ const HISTORY = 120;
 
 /** An actor of a row of the registry's. */
 const actorOf = ([name, kind, worker, state, epoch]) => ({ name, kind, worker, state, epoch });
-
-/** Whether two looks are one and the same. */
-const same = (one, other) => Object.keys(one).every((key) => one[key] === other[key]);
 
 export class Model {
   constructor() {
@@ -95,7 +91,7 @@ export class Model {
     if (!load || looks.length < 2) return null;
     const [first, last] = [looks[0], looks.at(-1)];
     const seconds = last.at - first.at;
-    const of = (key) => (last.load[key] - first.load[key]) / seconds;
+    const of = (key) => (last[key] - first[key]) / seconds;
     return { calls: of("calls"), errors: of("errors"), cpu: of("cpu"), received: of("received") };
   }
 
@@ -134,7 +130,7 @@ export class Model {
     if (grown) changes.grown.set(told.address, grown);
     if (!known) changes.workers.push([told.address, "new"]);
     else if (known.state !== worker.state) changes.workers.push([told.address, worker.state]);
-    worker.looks = looked(worker.looks, worker.load, this.now);
+    worker.looks = looked(worker.looks, worker.load);
   }
 
   #death(name, epoch, reason, over, changes) {
@@ -166,12 +162,10 @@ function nothing() {
 }
 
 /** The looks of the last seconds, with this one if it is new. A process that began anew begins anew here. */
-function looked(looks, load, at) {
+function looked(looks, load) {
   if (!load) return [];
   const last = looks.at(-1);
-  if (last && last.load.calls <= load.calls && last.load.cpu <= load.cpu) {
-    if (same(last.load, load) && at - last.at < WINDOW) return looks;
-    return [...looks.filter((look) => at - look.at <= WINDOW || look === last), { at, load }];
-  }
-  return [{ at, load }];
+  if (last?.at === load.at) return looks;
+  if (!last || last.at > load.at || last.calls > load.calls || last.cpu > load.cpu) return [load];
+  return [...looks.filter((look) => load.at - look.at <= WINDOW || look === last), load];
 }

@@ -1,4 +1,4 @@
-"""top, and what it makes of two looks."""
+"""top, and what it shows of a worker."""
 
 from __future__ import annotations
 
@@ -8,60 +8,24 @@ import re
 import pytest
 
 import stractory
-from stractory.commands.ctl.rates import Rates
 from stractory.commands.ctl.text import shares
-from stractory.wire.facts import Busy, Load
+from stractory.commands.ctl.top import worker_row
+from stractory.wire.facts import Load
+from stractory.wire.info import WorkerInfo
+from stractory.wire.rates import WorkerRates
 from tests.commands.ctl.conftest import Ctl, running, steady
 from tests.commands.ctl.test_tools import at_terminal
 
 
-def load(cpu: float = 1.0, calls: int = 0, errors: int = 0, busiest: tuple[Busy, ...] = ()) -> Load:
-    return Load(calls, errors, 3, 4, cpu, 4096, 0.25, 0, [*busiest])
-
-
-UNKNOWN = {"cpu": None, "memory": None, "calls": None, "errors": None, "links": None, "lag": None}
-
-
-def test_rates_need_two_looks() -> None:
-    rates = Rates()
-    assert rates.worker("a") == UNKNOWN
-    rates.see({"a": load()}, 10.0)
-    assert rates.worker("a") == {**UNKNOWN, "memory": 4096, "links": 3, "lag": 0.25}
-    rates.see({"a": load(2.0, 100, 4)}, 14.0)
-    assert rates.worker("a") == {
-        "cpu": 25.0, "memory": 4096, "calls": 25.0, "errors": 1.0, "links": 3, "lag": 0.25
-    }  # fmt: skip
-    rates.see({}, 15.0)
-    assert rates.worker("a") == UNKNOWN
-
-
-def test_a_look_that_tells_nothing_new_changes_nothing() -> None:
-    rates = Rates()
-    for calls, now in ((0, 10.0), (10, 11.0), (10, 11.2)):
-        rates.see({"a": load(1.0 + calls, calls)}, now)
-    assert rates.worker("a")["calls"] == 10.0
-    rates.see({"a": load(12.0, 40)}, 12.0)
-    assert rates.worker("a")["calls"] == 30.0
-
-
-def test_another_process_at_the_same_address() -> None:
-    rates = Rates()
-    for cpu, calls in ((5.0, 100), (0.1, 200), (0.2, 20)):
-        rates.see({"a": load(cpu, calls)}, cpu + calls)
-        assert rates.worker("a")["calls"] is None
-
-
-def test_the_busiest_actors_of_all_workers() -> None:
-    rates = Rates()
-    rates.see({"a": load(1.0, 1, 0, (Busy("x", 1, 10), Busy("again", 1, 50))), "b": load()}, 0.0)
-    rates.see({"b": load(2.0, 1, 0, (Busy("y", 1, 7),))}, 1.0)
-    rates.see({"b": load(3.0, 2, 0, (Busy("y", 1, 8),))}, 2.0)
-    assert rates.busiest(9) == [{"name": "y", "worker": "b", "epoch": 1, "calls": 1.0}]
-    rates.see({"a": load(2.0, 9, 0, (Busy("x", 1, 10),)), "b": load(4.0, 3, 0, (Busy("y", 1, 9),))}, 3.0)
-    busy = (Busy("x", 1, 40), Busy("again", 2, 90))  # of which the latter has begun anew
-    rates.see({"a": load(3.0, 99, 0, busy), "b": load(5.0, 4, 0, (Busy("y", 1, 29),))}, 5.0)
-    assert [(row["name"], row["calls"]) for row in rates.busiest(9)] == [("x", 15.0), ("y", 10.0)]
-    assert [row["name"] for row in rates.busiest(1)] == ["x"]
+def test_the_row_of_a_worker() -> None:
+    worker = WorkerInfo("a", 7, "running", 2, "cpython-311", False)
+    unknown = dict.fromkeys(("cpu", "memory", "calls", "errors", "links", "lag"))
+    assert worker_row(worker, None, None) == {**worker._asdict(), **unknown}
+    load = Load(10.0, 100, 4, 3, 4, 2.0, 4096, 0.25, 0, [])
+    known = {**unknown, "memory": 4096, "links": 3, "lag": 0.25}
+    assert worker_row(worker, load, None) == {**worker._asdict(), **known}
+    row = worker_row(worker, load, WorkerRates(0.0, 25.0, 1.0, ()))
+    assert row == {**worker._asdict(), **known, "cpu": 0.0, "calls": 25.0, "errors": 1.0}
 
 
 @pytest.mark.parametrize(
