@@ -9,8 +9,8 @@ import gevent
 STEP = 0.25
 """Seconds between looks."""
 
-FORGOTTEN = 5.0
-"""Seconds after which nobody wants to know any more."""
+TURNS = 20
+"""Looks after which nobody wants to know any more. Not a time: that would be over when the loop stood still."""
 
 
 class Lateness:
@@ -18,21 +18,24 @@ class Lateness:
 
     def __init__(self) -> None:
         self._worst = 0.0
-        self._due = 0.0  # when it looks next; 0 while it does not
-        self._asked = 0.0
+        self._due = 0.0  # when it looks next
+        self._left = 0  # looks until it ends
 
     def worst(self) -> float:
         """By how many seconds the loop was late, at worst, since this was asked last."""
-        now = self._asked = monotonic()
-        if not self._due:
+        now = monotonic()
+        if not self._left:
             self._due = now + STEP
             gevent.spawn(self._look)
+        self._left = TURNS
         worst, self._worst = max(self._worst, now - self._due), 0.0
+        self._due = max(self._due, now)  # what is told of now is not told of again
         return worst
 
     def _look(self) -> None:
-        while monotonic() - self._asked < FORGOTTEN:
+        while self._left:
             self._due = monotonic() + STEP
             gevent.sleep(STEP)
             self._worst = max(self._worst, monotonic() - self._due)
-        self._due = self._worst = 0.0
+            self._left -= 1
+        self._worst = 0.0

@@ -149,18 +149,28 @@ def late(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_worst_since_it_was_asked(late: Any) -> None:
-    lateness = Lateness()
-    assert lateness.worst() == 0.0
+    loop = Lateness()
+    assert loop.worst() == 0.0
     late.now += 3.01  # it stands still, and is asked before it looks
-    assert lateness.worst() == pytest.approx(3.0)
-    green_until(lambda: lateness._due > 103)
-    lateness.worst()
-    assert lateness.worst() == 0.0
+    assert loop.worst() == pytest.approx(3.0)
+    assert loop.worst() == 0.0
+    green_until(lambda: loop._left < lateness.TURNS)  # it has looked
+    assert loop.worst() == 0.0
 
 
-def test_it_ends_when_nobody_asks(late: Any) -> None:
-    lateness = Lateness()
-    lateness.worst()
+def test_a_long_stop_is_told_of(late: Any) -> None:
+    loop = Lateness()
+    loop.worst()
+    gevent.sleep(0)
     late.now += 60
-    green_until(lambda: not lateness._due)
-    assert lateness.worst() == 0.0
+    green_until(lambda: loop._due > 160)
+    assert loop.worst() == pytest.approx(60, abs=0.1)
+
+
+def test_it_ends_when_nobody_asks(late: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lateness, "TURNS", 3)
+    loop = Lateness()
+    loop.worst()
+    green_until(lambda: not loop._left)
+    late.now += 60
+    assert loop.worst() == 0.0
