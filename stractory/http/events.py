@@ -52,7 +52,7 @@ class _Watcher:
         """Until it has nothing more to say: so do those go who follow no more."""
         try:
             while sock.recv(4096):
-                pass
+                gevent.sleep(0)  # however much it says
         except (OSError, ProtocolError):
             pass
         self.gone = True

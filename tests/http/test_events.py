@@ -256,6 +256,30 @@ def test_they_outlast_the_time_for_a_request(site: Site, monkeypatch: pytest.Mon
     assert len(site.server._open) == 0  # nor do they take the place of requests
 
 
+class Talker:
+    """A connection over which there is always more to read, for a hundred times."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def recv(self, size: int) -> bytes:
+        self.reads += 1
+        return b"x" * size if self.reads < 100 else b""
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+
+def test_who_talks_without_a_pause_holds_up_nobody(site: Site) -> None:
+    talker = Talker()
+    seen: set[int] = set()
+    following = gevent.spawn(site.events.follow, lambda: True, talker)
+    while not following.ready():
+        seen.add(talker.reads)
+        gevent.sleep(0)
+    assert len(seen) > 50
+
+
 def test_they_end_with_the_server(site: Site) -> None:
     watcher = site.watch()
     watcher.next()
