@@ -53,6 +53,7 @@ class Isolation:
                 self._changes.wait(actor.name, deadline, "")
             self._check(id, actor)
             actor.move_to(child)
+            self._directory.observers.changed(actor)
         except BaseException as error:
             self._end(actor.worker.id, id)
             if isinstance(error, CallTimeout):

@@ -10,7 +10,7 @@ class Observer:
     """Told at once of what it has a method for; it must not wait."""
 
     def changed(self, actor: Actor) -> None:
-        """It has its name from now on, or another state than before. What else is told comes after this."""
+        """It has its name from now on, or another state or worker. What else is told comes after this."""
 
     def adopted(self, actor: Actor) -> None:
         """A worker has reported this one, and it has its name."""

@@ -10,7 +10,7 @@ STEP = 0.25
 """Seconds between looks."""
 
 TURNS = 20
-"""Looks after which nobody wants to know any more. Not a time: that would be over when the loop stood still."""
+"""Looks after which nobody wants to know any more. No time: that could pass while the loop stands still."""
 
 
 class Lateness:

@@ -8,7 +8,9 @@ from gevent.queue import Queue
 from stractory.errors import ActorLost, ActorStartFailed, LinkClosed, NoWorkers, PlacementError, WorkerFull
 from stractory.net import process
 from stractory.net.process import Process
+from stractory.registry.observer import Observer
 from stractory.registry.orders import Node
+from stractory.registry.records import State
 from stractory.registry.service import Registry
 from stractory.wire.life import Life, Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, outcome
@@ -78,6 +80,21 @@ def test_it_is_created_in_a_process_that_its_worker_starts(registry, parent):
     own, other = sorted(registry.list_workers(), key=lambda info: info.isolated, reverse=True)
     assert (own.isolated, own.actors, other.isolated, other.actors) == (True, 1, False, 0)
     assert child.id not in (b"", parent.id) and len(child.id) == 16
+
+
+def test_its_move_there_is_told_of(registry, parent):
+    class Seen(Observer):
+        def changed(self, actor):
+            told.append((actor.worker.address, actor.state))
+
+    told: list[tuple[str, State]] = []
+    registry._directory.observers.append(Seen())
+    creating = create(registry)
+    child = parent.start_child()
+    order = child.told("create")
+    assert told == [(parent.worker.address, State.PENDING), (child.worker.address, State.PENDING)]
+    order.answer.set()
+    creating.get(timeout=LIMIT)
 
 
 def test_nothing_else_is_placed_there(registry, parent):
