@@ -129,6 +129,7 @@ export class Facts {
   #rates(told) {
     if (!told) return null;
     const at = told.at ?? performance.now() / 1000;
+    if (this.looks.at(-1)?.at > at) this.looks = []; // it has started anew
     if (this.looks.at(-1)?.at !== at) this.looks = [...this.looks.slice(-1), { at, told }];
     if (this.looks.length < 2) return null;
     const [before, now] = this.looks;
