@@ -38,7 +38,7 @@ class Emitter:
     Events are handled in the order in which they were emitted, one after another: a function that waits
     holds up the later events of this connection, and in the end their sender. What arrives is kept for
     ``hold`` seconds, or until somebody listens. ``through(function, *data)``: what else functions are called
-    through. ``tally`` counts what arrives, beside the process.
+    through. ``tally`` counts what arrives, for the process too.
 
     Local events are ``close``, when the connection is over for good, and ``error``, with the exception that a
     function raised; ``failed`` is told of that where nobody listens. What ``get`` returned goes on with the
@@ -243,8 +243,8 @@ class Emitter:
                 piece()
                 return
             events = format.feed(piece)
-            counters.events += len(events)
             if self._tally is not None:
+                counters.events += len(events)
                 self._tally.calls += len(events)
             for event in events:
                 name = event[0]
@@ -268,8 +268,8 @@ class Emitter:
         except gevent.GreenletExit:
             raise
         except BaseException as error:  # sys.exit() in a function must not end the process
-            counters.event_errors += 1
             if self._tally is not None:
+                counters.event_errors += 1
                 self._tally.failed(error)
             if self.event not in LOCAL and (listeners := self._listeners["error"]):
                 self.event = "error"

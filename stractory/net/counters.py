@@ -109,7 +109,7 @@ class Counters:
         self.restarts = 0  # lives that were made again
         self.calls = Durations()  # of rpc actors
         self.call_errors = 0
-        self.events = 0  # that came to emitters
+        self.events = 0  # that came to emitters of actors
         self.event_errors = 0  # functions for them that raised
         self.received = 0  # bytes that came over links
         self.callbacks = 0  # functions of other processes that live here

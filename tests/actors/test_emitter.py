@@ -13,6 +13,7 @@ from gevent.event import AsyncResult, Event
 from stractory.actors.emitter import Emitter
 from stractory.actors.listeners import Listeners, matches
 from stractory.net.carrier import over_socket
+from stractory.net.counters import Tally, counters
 from stractory.net.secured import TlsStream
 from stractory.net.sockets import SocketStream
 from stractory.wire.occasions import LINE_LIMIT, JsonLines, Msgpack
@@ -99,6 +100,25 @@ def test_both_ways_in_order(ends: tuple[Emitter, Emitter]) -> None:
     for number in range(5000):
         assert near.emit("ping", number)
     assert collected(near, "pong", 4999) == [("pong", number) for number in range(5000)]
+
+
+def test_what_comes_to_actors_is_counted_and_what_comes_to_clients_is_not(pair: Pair) -> None:
+    tally, events, errors = Tally(), counters.events, counters.event_errors
+    far: AsyncResult[Emitter] = AsyncResult()
+    pair.serve = lambda link, stream, dial: far.set(Emitter(stream, Msgpack(), tally=tally))
+    both = [Emitter(pair.open(), Msgpack()), far.get()]
+    said = [Event(), Event()]
+    for end, heard in zip(both, said, strict=True):
+        end.on("fail", lambda: 1 / 0)
+        end.on("say", heard.set)
+    for end in both:
+        end.emit("fail")
+        end.emit("say")
+    assert all(heard.wait(10) for heard in said)
+    for end in both:
+        end.close()
+    assert (tally.calls, tally.errors) == (2, 1)
+    assert (counters.events - events, counters.event_errors - errors) == (2, 1)
 
 
 def test_patterns_and_the_name_of_the_event(ends: tuple[Emitter, Emitter]) -> None:
