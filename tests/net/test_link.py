@@ -312,6 +312,7 @@ def test_what_is_collected_in_the_middle_of_anything_may_use_its_stream(
     stream.settimeout(5)
     before = gc.get_threshold()
     gc.disable()
+    gc.freeze()  # what all tests before have left would be looked through thousands of times
     try:
         for allocations in range(12):
             for send, size in ((stream.queue, 500), (stream.sendall, 70_000)):
@@ -328,6 +329,7 @@ def test_what_is_collected_in_the_middle_of_anything_may_use_its_stream(
                     received += stream.recv(size)
                 assert received == sent
     finally:
+        gc.unfreeze()
         gc.collect()
         gc.set_threshold(*before)
         gc.enable()

@@ -33,7 +33,7 @@ def install(folder: Path) -> None:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=110,
     )
     if run.returncode:
         offline = next((code for code in OFFLINE if code in run.stderr), None)
