@@ -8,9 +8,9 @@ from gevent.pool import Pool
 
 from stractory.commands.ctl.exits import WELL, status_of
 from stractory.commands.ctl.output import complain
-from stractory.commands.ctl.session import Session
+from stractory.commands.ctl.session import Session, plain_mistakes
 from stractory.commands.ctl.text import explanation
-from stractory.errors import StractoryError
+from stractory.errors import ConfigError, StractoryError
 
 AT_ONCE = 32
 """Actors at a time."""
@@ -23,13 +23,14 @@ Change = Callable[[str], object]
 def each(session: Session, doing: str, done: str, names: Sequence[str], change: Change) -> int:
     """``change`` each of these and say so, with a bar meanwhile; what is ``done`` is a line for each.
 
-    The status is that of the first that failed.
+    The status is that of the first that failed. Raises ConfigError.
     """
     failed: dict[str, StractoryError] = {}
 
     def attempt(name: str) -> None:
         try:
-            change(name)
+            with plain_mistakes():
+                change(name)
         except StractoryError as error:
             failed[name] = error
 
@@ -37,6 +38,9 @@ def each(session: Session, doing: str, done: str, names: Sequence[str], change: 
         for count, _ in enumerate(Pool(AT_ONCE).imap_unordered(attempt, names), 1):
             if tell:
                 tell(count)
+    for error in failed.values():
+        if isinstance(error, ConfigError):  # a mistake in what was asked for, which is the same for all
+            raise error
     if session.output.json:
         session.output.value(
             [{"name": name, "error": str(failed[name]) if name in failed else None} for name in names]

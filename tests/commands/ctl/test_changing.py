@@ -57,6 +57,8 @@ def test_create_many(ctl: Ctl, strac: stractory.Client) -> None:
     told = ctl.complaint(2, "create", "echo", "play:echo", "--count=2")
     assert told == "--count needs a name with {} for the number, such as 'echo-{}'"
     assert "not a whole number" in ctl.complaint(2, "create", "a{}", "play:echo", "--count=-1")
+    alone = ctl.complaint(2, "create", "a", "play:echo", "--snapshot=0")
+    assert ctl.complaint(2, "create", "a{}", "play:echo", "--snapshot=0", "--count=2") == alone
 
 
 def test_destroy(ctl: Ctl, strac: stractory.Client) -> None:
