@@ -7,10 +7,17 @@ from stractory.commands.ctl.session import Session
 from stractory.errors import StractoryError
 
 FUNCTIONS = {
-    "bash": """_stractoryctl_{what}() {{ compgen -W "$({program} {command} -q 2>/dev/null)" -- "$1"; }}""",
+    "bash": """_stractoryctl_{what}() {{
+  local name
+  {program} {command} -q 2>/dev/null | while IFS= read -r name; do
+    printf -v name %q "$name"
+    [[ $name == "$1"* ]] && printf '%s\\n' "$name"
+  done
+}}""",
     "zsh": """_stractoryctl_{what}() {{ compadd -- ${{(f)"$({program} {command} -q 2>/dev/null)"}} }}""",
 }
-"""They ask the registry for the names there are."""
+"""They ask the registry for the names there are. Those are others' choice: nothing in them is to be run by a
+shell, neither now (as compgen -W would) nor when the line that they come to stand in is."""
 
 ASKED = (("actors", "ls"), ("workers", "ps"))
 

@@ -116,6 +116,23 @@ def test_completion_of_bash(ctl: Ctl, strac: stractory.Client, tmp_path: Path) -
     assert (command, actor, set(addresses.split())) == ("drain", "room", workers)
 
 
+def test_completion_runs_nothing(ctl: Ctl, strac: stractory.Client, tmp_path: Path) -> None:
+    """Whoever creates actors chooses their names, and somebody else presses the key."""
+    for sort in ("$(touch {})", "`touch {}`", "$[$(touch {})]", "a b", "'"):
+        strac.create(sort.format(tmp_path / "ran"), stractory.rpc("play:Room"))
+    script = tmp_path / "completion"
+    script.write_text(ctl("completion", "bash"))
+    line = (
+        f'stractoryctl() {{ {" ".join(ctl.words)} "$@"; }}\n'
+        f"source {script}\n"
+        'COMP_WORDS=(stractoryctl info ""); COMP_CWORD=2; _shtab_stractoryctl\n'
+        'for name in "${COMPREPLY[@]}"; do eval "printf \'%s\\n\' $name"; done\n'
+    )
+    run = run_program(["bash", "-c", line], env=ctl.env, capture_output=True, text=True, timeout=40)
+    assert sorted(run.stdout.splitlines()) == sorted(info.name for info in strac.list())
+    assert not (tmp_path / "ran").exists()
+
+
 def test_completion_of_zsh(ctl: Ctl, tmp_path: Path) -> None:
     script = ctl("completion", "zsh")
     assert script.startswith("#compdef stractoryctl") and "_stractoryctl_actors() {" in script
