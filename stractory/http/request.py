@@ -58,7 +58,7 @@ def parse(head: bytes, where: Address, secure: bool = False) -> Request:
     method, target, lines = (part.decode("latin-1") for part in found.groups())
     path, _, query = target.partition("?")
     headers: dict[str, str] = {}
-    for line in lines.splitlines():
+    for line in lines.split("\r\n")[:-1]:  # not splitlines(): of latin-1 that knows more ends than HTTP
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

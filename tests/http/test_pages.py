@@ -78,6 +78,12 @@ def test_a_request_without_a_name_or_with_two_is_refused(address: Address) -> No
     assert ask(address, "/metrics", "Host: evil.example").status == 403
 
 
+@pytest.mark.parametrize("end", ["\x0b", "\x1c", "\x85"])
+def test_what_ends_lines_elsewhere_ends_none_here(address: Address, end: str) -> None:
+    head = f"GET /livez HTTP/1.1\r\nX: {end}Host: {address}\r\n\r\n"
+    assert read(address, head.encode("latin-1")).status == 403
+
+
 def test_localhost_is_as_good(address: Address) -> None:
     assert ask(address, "/livez", host=f"LocalHost:{address.port}").status == 200
 
