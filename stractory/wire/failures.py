@@ -26,6 +26,9 @@ _BY_CODE: dict[str, type[StractoryError]] = {
 }
 
 
+_NUMBERS_BELOW = 2**63
+"""So that msgpack can carry them."""
+
 TEXT_LIMIT = 64 * 1024
 """Most characters of a text that an error takes over the wire."""
 
@@ -56,12 +59,15 @@ def in_a_line(error: BaseException) -> str:
 
 
 def _sendable(value: Any) -> Any:
-    """Numbers as they are; anything else as text that has a UTF-8 form and is not too long."""
-    if value is None or isinstance(value, (bool, int, float)):
+    """Numbers as they are; anything else as text that has a UTF-8 form and is not too long.
+
+    It raises nothing, whatever ``value`` does: or whoever waits for an answer would have none.
+    """
+    if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < _NUMBERS_BELOW):
         return value
     try:
-        text = str(value)
-    except Exception:  # an error's own __str__ may fail
+        text = str.__str__(str(value))  # a str and no kind of it, which could have methods of its own
+    except BaseException:  # an error's own __str__ may fail, exit, or be stopped because it hangs
         text = f"({type(value).__name__} without a text)"
     if len(text) > TEXT_LIMIT:
         half = TEXT_LIMIT // 2
