@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from stractory.errors import ProtocolError
 from stractory.wire.failures import LINE_LIMIT
-from stractory.wire.life import EPOCH_LIMIT, NAME_LIMIT
+from stractory.wire.life import EPOCH_LIMIT, LATEST, NAME_LIMIT
 
 BUSIEST = 64
 """Most actors of which a worker tells at once how often they were called."""
@@ -103,4 +103,4 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_span(value: Any) -> bool:
-    return type(value) is float and 0 <= value < _BELOW
+    return type(value) is float and 0 <= value < LATEST

@@ -19,6 +19,9 @@ SNAPSHOT_LIMIT = 1024 * 1024
 CREATOR_LIMIT = 256
 """Most characters of what is told of who made an actor."""
 
+LATEST = 253_402_300_800.0
+"""The year 10000, in seconds since 1970: all times are before. Of later ones not every machine has a date."""
+
 EPOCH_LIMIT = 2**62
 """All epochs are below. A worker that told of a higher one would leave none that msgpack can carry."""
 
@@ -130,7 +133,7 @@ class Life(NamedTuple):
         """Raises ProtocolError."""
         match fields:
             case [str(), str(), int() as epoch, float() as since, bytes(), bool(), terms, str() as who] if (
-                0 <= epoch < EPOCH_LIMIT and math.isfinite(since)
+                0 <= epoch < EPOCH_LIMIT and 0 <= since < LATEST
             ):
                 return cls(*fields)._replace(terms=Terms.from_wire(terms), creator=_creator(who))
         raise ProtocolError("malformed life of an actor")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stractory.errors import ActorLost, CallTimeout, ProtocolError, RemoteError
+from stractory.errors import ActorLost, CallTimeout, Interruption, ProtocolError, RemoteError
 from stractory.wire.codec import pack, unpack
 from stractory.wire.facts import BUSIEST, ActorFacts, Busy, Load
 from stractory.wire.failures import LINE_LIMIT, in_a_line
@@ -57,6 +57,7 @@ def test_a_malformed_load(fields: Any) -> None:
         malformed(FACTS, last_error=b"no"),
         malformed(FACTS, last_error="x" * (LINE_LIMIT + 1)),
         malformed(FACTS, last_error_at=math.nan),
+        malformed(FACTS, last_error_at=1e18),
     ],
 )
 def test_malformed_facts(fields: Any) -> None:
@@ -65,8 +66,24 @@ def test_malformed_facts(fields: Any) -> None:
 
 
 class Mute(Exception):
+    """Its argument is what its text raises."""
+
     def __str__(self) -> str:
-        raise RuntimeError("no text")
+        raise self.args[0]
+
+
+class Odd(str):
+    """No plain text."""
+
+    __slots__ = ()
+
+    def encode(self, *codec: str) -> bytes:
+        raise RuntimeError("no bytes")
+
+
+class Oddly(Exception):
+    def __str__(self) -> str:
+        return Odd("odd")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,11 @@ class Mute(Exception):
         (ValueError("no\n\tway "), "ValueError: no way"),
         (ValueError(), "ValueError"),
         (KeyError("a:"), "KeyError: 'a:'"),
-        (Mute(), "Mute: (Mute without a text)"),
+        (Mute(RuntimeError()), "Mute: (Mute without a text)"),
+        (Mute(SystemExit(1)), "Mute: (Mute without a text)"),
+        (Mute(Interruption()), "Mute: (Mute without a text)"),
+        (Oddly(), "Oddly: odd"),
+        (ActorLost(2**64, worker="w"), f"ActorLost: {2**64}"),
         (ValueError("\ud800"), r"ValueError: \ud800"),
         (ActorLost("gone", worker="w"), "ActorLost: gone"),
         (CallTimeout(), "CallTimeout"),
