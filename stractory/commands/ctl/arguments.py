@@ -182,7 +182,7 @@ def option(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{text!r} is not key=value")
     try:
         return key, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of what is nested very deeply
         return key, value
 
 

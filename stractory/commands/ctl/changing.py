@@ -75,7 +75,7 @@ def destroy(session: Session) -> int:
 def drain(session: Session) -> None:
     """Have a worker end, and tell what has become of its actors."""
     worker = session.arguments.worker
-    with _progress(session, worker):
+    with _progress(session, worker), plain_mistakes():
         outcome = session.client.drain(worker, timeout=session.timeout)
     rows = [
         {"name": name, "state": info.state if info else "ended", "worker": info.worker if info else ""}

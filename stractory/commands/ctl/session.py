@@ -96,6 +96,8 @@ def json_values(texts: list[str]) -> list[Any]:
     for text in texts:
         try:
             values.append(json.loads(text))
+        except RecursionError:
+            raise ConfigError(f"an argument is nested too deeply; it begins with {text[:20]!r}") from None
         except ValueError:
             raise ConfigError(
                 f"{text!r} is no JSON: arguments are JSON, so text stands in quotes: '{json.dumps(text)}'"

@@ -24,8 +24,8 @@ def printable(text: str) -> str:
 def as_json(value: Any, *, ascii: bool = True) -> str:
     """One line. Bytes are base64; what JSON cannot say at all is its repr()."""
     try:
-        return json.dumps(value, ensure_ascii=ascii, default=_without_json)
-    except (TypeError, ValueError, RecursionError):  # keys that are no text; what contains itself
+        return json.dumps(value, ensure_ascii=ascii, allow_nan=False, default=_without_json)
+    except (TypeError, ValueError, RecursionError):  # NaN; keys that are no text; what contains itself
         return json.dumps(repr(value), ensure_ascii=ascii)
 
 

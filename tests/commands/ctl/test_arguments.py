@@ -50,6 +50,8 @@ def test_options_of_actors() -> None:
     assert option('n="3"') == ("n", "3")
     assert option("n=a=b") == ("n", "a=b")
     assert option("n=") == ("n", "")
+    deep = "[" * 50_000
+    assert option(f"n={deep}") == ("n", deep)
 
 
 def test_when_state_is_kept() -> None:

@@ -103,6 +103,10 @@ def test_drain(ctl: Ctl, strac: stractory.Client) -> None:
     assert ctl.complaint(3, "drain", first) == f"no worker has the address {first!r}"
 
 
+def test_no_worker_has_such_an_address(ctl: Ctl) -> None:
+    assert "cannot travel" in ctl.complaint(2, "drain", b"\xff".decode(errors="surrogateescape"))
+
+
 def test_who_may_not_drain(ctl: Ctl, strac: stractory.Client, client_key: Path) -> None:
     address = strac.workers()[0].address
     assert "needs the role operator" in ctl.complaint(5, "drain", address, "--key-file", client_key)

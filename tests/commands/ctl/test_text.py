@@ -52,6 +52,7 @@ def test_json_of_what_contains_itself() -> None:
     loop: list[object] = []
     loop.append(loop)
     assert json.loads(as_json(loop)) == "[[...]]"
+    assert json.loads(as_json([float("nan")])) == "[nan]"
 
 
 def test_a_table() -> None:

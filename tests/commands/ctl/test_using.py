@@ -41,6 +41,8 @@ def test_calls_that_fail(ctl: Ctl) -> None:
     assert "no answer to hang() in 0.3 s" in ctl.complaint(124, "call", "room", "hang", "--timeout=0.3")
     bad = ctl.complaint(2, "call", "room", "add", "three")
     assert bad == "'three' is no JSON: arguments are JSON, so text stands in quotes: '\"three\"'"
+    deep = ctl.complaint(2, "call", "room", "add", "[" * 50_000)
+    assert deep == "an argument is nested too deeply; it begins with '[[[[[[[[[[[[[[[[[[[['"
     assert ctl.complaint(2, "call", "board", "draw") == (
         "'board' is of the kind eventemitter, and this is for rpc actors"
     )
