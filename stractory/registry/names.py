@@ -10,7 +10,7 @@ from typing import Any
 from stractory.errors import InvalidName
 
 PATTERN_LIMIT = 1024
-"""Most characters of a pattern: the time to translate one grows with the square of them."""
+"""Most characters of a pattern."""
 
 
 def matcher(pattern: Any) -> Callable[[str], object]:
@@ -20,4 +20,10 @@ def matcher(pattern: Any) -> Callable[[str], object]:
     """
     if not isinstance(pattern, str) or len(pattern) > PATTERN_LIMIT:
         raise InvalidName(f"a pattern of names is a str of at most {PATTERN_LIMIT} characters")
-    return compile_pattern(translate(pattern)).match
+    return compile_pattern(translate(_with_closed_sets(pattern))).match
+
+
+def _with_closed_sets(pattern: str) -> str:
+    """The same, each ``[`` that no ``]`` follows being a set: of each other translate() looks for the end."""
+    before, end, after = pattern.rpartition("]")
+    return before + end + after.replace("[", "[[]")
