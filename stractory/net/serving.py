@@ -21,7 +21,7 @@ from stractory.net.callbacks import Callback
 from stractory.net.counters import Tally, counters
 from stractory.net.runner import Runner, Within, anywhere
 from stractory.net.seldom import Seldom
-from stractory.wire.failures import to_wire
+from stractory.wire.failures import text_of, to_wire
 from stractory.wire.frames import new
 from stractory.wire.messages import ITEMS_AHEAD, Call, Ended, Failure, Item, Message, Opened, Result
 
@@ -68,7 +68,8 @@ def gives_items(value: Any) -> bool:
 
 def log_failure(what: str, error: BaseException) -> None:
     """What becomes of an error that has no caller to go to, unless somebody else takes it."""
-    log.error("%s failed: %s", what, error, exc_info=None if isinstance(error, StractoryError) else error)
+    trace = None if isinstance(error, StractoryError) else error
+    log.error("%s failed: %s", what, text_of(error), exc_info=trace)
 
 
 def _log_some(failed: tuple[str, BaseException], more: int) -> None:

@@ -59,12 +59,17 @@ def in_a_line(error: BaseException) -> str:
 
 
 def _sendable(value: Any) -> Any:
-    """Numbers as they are; anything else as text that has a UTF-8 form and is not too long.
-
-    It raises nothing, whatever ``value`` does: or whoever waits for an answer would have none.
-    """
+    """Numbers as they are; anything else as text."""
     if value is None or type(value) in (bool, float) or (type(value) is int and abs(value) < _NUMBERS_BELOW):
         return value
+    return text_of(value)
+
+
+def text_of(value: Any) -> str:
+    """``value`` as text that has a UTF-8 form and is not too long.
+
+    It raises nothing, whatever an error does: or who waits to be told of it would wait for ever.
+    """
     try:
         text = str.__str__(str(value))  # a str and no kind of it, which could have methods of its own
     except BaseException:  # an error's own __str__ may fail, exit, or be stopped because it hangs

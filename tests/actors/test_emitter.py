@@ -188,6 +188,25 @@ def test_a_function_that_raises(ends: tuple[Emitter, Emitter], caplog: pytest.Lo
     assert [error.args for error in errors] == [(2,)]
 
 
+def test_a_function_that_raises_what_cannot_be_told(
+    ends: tuple[Emitter, Emitter], caplog: pytest.LogCaptureFixture
+) -> None:
+    near, far = ends
+
+    class Leaving(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    def fail(number: int) -> None:
+        raise Leaving
+
+    far.on("x", fail)
+    near.emit("x", 1)
+    near.emit("end", 0)
+    collected(far, "end", 0)
+    assert "event 'x' failed: (Leaving without a text)" in caplog.text
+
+
 def test_the_end(ends: tuple[Emitter, Emitter]) -> None:
     near, far = ends
     over, closed = Event(), Event()
