@@ -16,7 +16,7 @@ BUSIEST = 64
 """Most actors of which a worker tells at once how often they were called."""
 
 _BELOW = 2**63
-"""All numbers are."""
+"""All counts are."""
 
 
 class Busy(NamedTuple):
