@@ -1,7 +1,7 @@
 """Who may see pages: who names this place by a name of its own, and where it is not open, proves a key. Pure.
 
 A browser can be led to connect here by another name, whose owner could then read what comes (DNS rebinding).
-It says so in Host and Origin.
+It says so in Host and Origin, and who has it connect in Sec-Fetch-Site.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Access:
         schemes |= {f"{scheme}://{name}" for scheme in ("http", "https") for name in others}
         if origin is not None and origin.lower() not in schemes:
             return problem(request, FORBIDDEN, "the Origin header names another site")
+        if _is_for_another(request):
+            return problem(request, FORBIDDEN, "a page of another site asks for this")
         return None
 
     def _other_names(self, where: Address) -> set[str]:
@@ -129,6 +131,17 @@ def _own_names(request: Request) -> set[str]:
     if where.port == (443 if request.secure else 80):  # which browsers leave out
         spelled |= {name.rpartition(":")[0] for name in spelled}
     return spelled
+
+
+def _is_for_another(request: Request) -> bool:
+    """Whether a page of another site has the browser fetch this, which may say so without an Origin.
+
+    That page could not read what comes, but fill the places of those who follow. A link there may lead here.
+    See https://www.w3.org/TR/fetch-metadata/.
+    """
+    headers = request.headers
+    is_own = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    return not is_own and headers.get("sec-fetch-mode") != "navigate"
 
 
 def _host(request: Request) -> str:

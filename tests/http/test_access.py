@@ -95,6 +95,21 @@ def test_origins(where: Address, secure: bool, origin: str, let_in: bool) -> Non
     assert asked == ("" if let_in else "403")
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "let_in"),
+    [
+        ("none", "navigate", True),
+        ("same-origin", "cors", True),
+        ("cross-site", "navigate", True),
+        ("cross-site", "no-cors", False),
+        ("same-site", "cors", False),
+    ],
+)
+def test_who_has_a_browser_ask(site: str, mode: str, let_in: bool) -> None:
+    asked = status(an_access(), "/livez", f"Sec-Fetch-Site: {site}", f"Sec-Fetch-Mode: {mode}")
+    assert asked == ("" if let_in else "403")
+
+
 def test_a_key_does_not_make_up_for_a_wrong_name() -> None:
     """A browser sends its cookies to whatever name it was led by."""
     access = an_access()
