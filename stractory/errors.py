@@ -47,6 +47,10 @@
      +-- PortUnavailable               (OSError)          a port to listen on is taken
      +-- ConfigError                   (ValueError)       a setting is wrong
      +-- StoreError                                       what survives a registry cannot be read or written
+     |    +-- StoreUnreachable         (ConnectionError)  no endpoint of it answers
+     |    |    +-- StoreWithoutQuorum                     some do, but too few for a decision
+     |    +-- StoreFull                                   it has reached its quota
+     |    +-- StoreMismatch                               it was made by another version, or with another key
      +-- DaemonFailed                                     of a cluster for tests: one did not start or end
 
 How they cross the wire is told by :mod:`stractory.wire.failures`.
@@ -94,6 +98,10 @@ __all__ = [
     "StaleLocation",
     "StaleTicket",
     "StoreError",
+    "StoreFull",
+    "StoreMismatch",
+    "StoreUnreachable",
+    "StoreWithoutQuorum",
     "StractoryError",
     "StreamReset",
     "UnknownDefinition",
@@ -340,3 +348,19 @@ class DaemonFailed(StractoryError):
 
 class StoreError(StractoryError):
     """What is to survive a registry cannot be read or written; the text names its directory or file."""
+
+
+class StoreUnreachable(StoreError, ConnectionError):
+    """No endpoint of etcd answers; the text names them, and what was the matter with the last."""
+
+
+class StoreWithoutQuorum(StoreUnreachable):
+    """Members of etcd answer, but they have no leader: too few of them reach each other."""
+
+
+class StoreFull(StoreError):
+    """etcd has reached its quota, and takes nothing until an operator has made room."""
+
+
+class StoreMismatch(StoreError):
+    """What is there was made by another version of stractory, or with another cluster key."""

@@ -12,6 +12,7 @@ import stractory
 from stractory.net.seldom import refusals
 from stractory.proof import keys
 from tests.support.cluster import Cluster
+from tests.support.etcd import Etcd, running
 
 # Shells have background jobs ignore it, and what tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,6 +39,24 @@ def strac(cluster: Cluster) -> Iterator[stractory.Client]:
     """A client of it."""
     with cluster.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def etcd() -> Iterator[Etcd]:
+    """An etcd of one member; each test uses a prefix of its own."""
+    yield from running(1)
+
+
+@pytest.fixture(scope="session")
+def started_cluster_of_etcd() -> Iterator[Etcd]:
+    yield from running(3)
+
+
+@pytest.fixture
+def three_members(started_cluster_of_etcd: Etcd) -> Iterator[Etcd]:
+    """An etcd of three; what a test does to them is mended after it."""
+    yield started_cluster_of_etcd
+    started_cluster_of_etcd.mend()
 
 
 @pytest.fixture

@@ -88,6 +88,11 @@ class Directory:
         self._add(actor)
         return actor
 
+    def number(self, actor: Actor, epoch: int) -> None:
+        """The store has given its life this number, before anybody was told of it."""
+        self.epochs.given(epoch)
+        actor.life = actor.life._replace(epoch=epoch)
+
     def confirm(self, actor: Actor, now: float) -> bool:
         """The worker has started it. False when it is to end, or was lost meanwhile."""
         if self._actors.get(actor.name) is not actor or actor.state is State.ENDING:
@@ -237,7 +242,7 @@ class Directory:
     def _adopt(self, worker: Worker, report: Report, now: float) -> Actor | None:
         """Take what a worker reports as true, if it is the latest life of its name; returns the loser."""
         life, phase = report
-        self.epochs.given(life.epoch)
+        self.epochs.reported(life.epoch)
         known = self._actors.get(life.name)
         if known is not None and known.worker is worker and known.epoch == life.epoch:
             if known.state is State.ENDING and phase is not Phase.ENDING:

@@ -1,4 +1,4 @@
-"""The numbers of lives: each is above all before it. Pure."""
+"""The numbers of lives: each of a name is above all before it. Pure."""
 
 from __future__ import annotations
 
@@ -17,3 +17,20 @@ class Epochs:
     def given(self, epoch: int) -> None:
         """Somebody else has given this one: none from now on is as low."""
         self.last = max(self.last, epoch)
+
+    def reported(self, epoch: int) -> None:
+        """A worker has a life with this one."""
+        self.given(epoch)
+
+
+class Drafts(Epochs):
+    """What stands for a number until a store that numbers lives itself has kept the life.
+
+    It is above all that the store has given as far as is known, and below all that it will give.
+    """
+
+    def next(self, wall: float) -> int:
+        return self.last + 1
+
+    def reported(self, epoch: int) -> None:
+        """The store knows better."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stractory.errors import StoreError
 from stractory.net.process import is_gone
 from stractory.registry.directory import Directory
+from stractory.registry.epochs import Drafts
 from stractory.registry.observer import Observer
 from stractory.registry.records import Actor, Making, Worker
 from stractory.store.interface import Record, Snapshot, Store
@@ -37,6 +38,8 @@ class Ledger(Observer):
         To be called once, before anything else happens. Raises StoreError.
         """
         contents = self._store.load()
+        if self._store.numbers:
+            self._directory.epochs = Drafts()
         self._directory.epochs.given(contents.last_epoch)
         self.quarantined = contents.quarantine
         used = {record.definition for record in contents.records if record.definition is not None}
@@ -61,12 +64,23 @@ class Ledger(Observer):
         """
         if self._keeps(actor.life):
             definition = actor.making.definition if actor.making else None
-            if not self._store.create(_record(actor), definition, actor.replaces).get():
+            epoch = self._store.create(_record(actor), definition, actor.replaces).get()
+            if epoch is None:
                 raise StoreError(f"the registry's store has another {actor.name!r} than the registry")
+            if epoch != actor.epoch:
+                self._number(actor, epoch)
         if actor.life.terms.snapshot == NO_SNAPSHOTS or actor.replaces is None:
             return None
         last = self._store.find_snapshot(actor.name)
         return None if last is None else last.state
+
+    def _number(self, actor: Actor, epoch: int) -> None:
+        """What the store was told of it since it was kept, it was told of a draft."""
+        self._directory.number(actor, epoch)
+        if self._directory.find(actor.name) is not actor:
+            self._store.delete(actor.name, epoch)
+        elif actor.is_ending and actor.making is None:
+            self._store.update(_record(actor, ending=True))
 
     def keep_state(self, actor: Actor, sequence: int, state: bytes) -> bool:
         """Keep what the next life goes on from, durable when this returns; False when it has begun.

@@ -1,13 +1,9 @@
 """A file of sealed entries: bytes by key, which nobody without the secret can alter, move or add.
 
-Whoever can write the file can make the registry forget, or put an entry back to what it was, but not make it
-take anything for its own that it never wrote. An entry is a row of ``entries``, key and ``seal || content``::
-
-    seal = HMAC-SHA256(secret, key length: u32 || key || content)
-
-where the key is one byte for the table, and the name. ``mark`` has one row, ``version || print || check``: a
-byte, 16 bytes by which the secret is known again, and the first 16 of the SHA-256 of both. So a file of
-another secret or version is told from one that is damaged. The form of the mark is the same in all versions.
+An entry is a row of ``entries``, key and ``seal || content`` (see :mod:`stractory.store.seals`), where the
+key is one byte for the table, and the name. ``mark`` has one row, ``version || print || check``: a byte, 16
+bytes by which the secret is known again, and the first 16 of the SHA-256 of both. So a file of another secret
+or version is told from one that is damaged. The form of the mark is the same in all versions.
 
 A damaged file is moved aside, and what can be read of it is written to a new one.
 """
@@ -15,7 +11,6 @@ A damaged file is moved aside, and what can be read of it is written to a new on
 from __future__ import annotations
 
 import hashlib
-import hmac
 import itertools
 import logging
 import os
@@ -24,9 +19,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from struct import Struct
 
 from stractory.errors import StoreError
+from stractory.store.seals import SEAL_SIZE, Seals
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +41,6 @@ _FROM_EITHER_END = (
     "SELECT key, value FROM entries ORDER BY key",
     "SELECT key, value FROM entries ORDER BY key DESC",
 )
-
-_SEAL_SIZE = 32
-_LENGTH = Struct(">I")
 
 
 class _Damage(Exception):
@@ -70,7 +62,7 @@ class Database:
     def __init__(self, path: Path, secret: bytes, former: Sequence[bytes] = ()) -> None:
         """Raises StoreError."""
         self.path = path
-        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
+        self._seals = Seals(secret)
         with self.plain_errors():
             if not path.exists():
                 self._put_in_place(self._write_new(()))
@@ -89,7 +81,7 @@ class Database:
     def entries(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and contents."""
         for key, value in self._connection.execute("SELECT key, value FROM entries"):
-            yield key, value[_SEAL_SIZE:]
+            yield key, value[SEAL_SIZE:]
 
     def read(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The contents there are of these keys. Raises sqlite3.Error."""
@@ -97,7 +89,7 @@ class Database:
         places = ", ".join("?" * len(wanted))
         query = f"SELECT key, value FROM entries WHERE key IN ({places})"  # noqa: S608  # question marks
         rows = self._connection.execute(query, wanted)
-        return {key: value[_SEAL_SIZE:] for key, value in rows.fetchall()}
+        return {key: value[SEAL_SIZE:] for key, value in rows.fetchall()}
 
     def write(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Make all changes or none, None taking an entry away; durable when it returns.
@@ -107,9 +99,7 @@ class Database:
         """
         gone = [key for key, content in changes.items() if content is None]
         kept = [
-            (key, self._seal(key, content) + content)
-            for key, content in changes.items()
-            if content is not None
+            (key, self._seals.sealed(key, content)) for key, content in changes.items() if content is not None
         ]
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -145,18 +135,13 @@ class Database:
 
     # ---- seals ---------------------------------------------------------------------------------------
 
-    def _seal(self, key: bytes, content: bytes) -> bytes:
-        seal = self._keyed.copy()  # in half the time of a new one
-        seal.update(_LENGTH.pack(len(key)) + key + content)
-        return seal.digest()
-
     def _is_sealed(self, key: object, value: object) -> bool:
         if not (isinstance(key, bytes) and isinstance(value, bytes)):  # None for any text, see _connect()
             return False
-        return hmac.compare_digest(value[:_SEAL_SIZE], self._seal(key, value[_SEAL_SIZE:]))
+        return self._seals.open(key, value) is not None
 
     def _mark(self) -> bytes:
-        known_by = bytes([VERSION]) + self._seal(b"", b"")[:16]  # no entry has this key
+        known_by = bytes([VERSION]) + self._seals.sealed(b"", b"")[:16]  # no entry has this key
         return known_by + hashlib.sha256(known_by).digest()[:16]
 
     # ---- the start -----------------------------------------------------------------------------------
@@ -210,7 +195,7 @@ class Database:
         """Whether it was made with one of these secrets; it is not any more."""
         for secret in former:
             with suppress(_OtherSecret), closing(Database(self.path, secret)) as before:
-                rows = ((key, self._seal(key, content) + content) for key, content in before.entries())
+                rows = ((key, self._seals.sealed(key, content)) for key, content in before.entries())
                 new = self._write_new(rows)
                 before.close()
                 self._put_in_place(new)

@@ -5,17 +5,19 @@ How the registry uses it::
     store = DurableStore(directory, secrets)     # or MemoryStore(), which leaves nothing behind
     contents = store.load()                      # before it listens: what there was
     ...
-    if not store.create(record, definition).get():
+    epoch = store.create(record, definition).get()
+    if epoch is None:
         ...                                      # somebody else has the name
-                                                 # only now is the worker told
+                                                 # only now is the worker told, of this epoch
     store.adopt(record)                          # a worker has it: nobody has to wait for this
     store.update(record._replace(ending=True))  # nor for this
     store.delete(name, epoch)                    # nor for this
     store.close()                                # when all that was handed in is written
 
 A change is handed in at once, in the order of the calls, and written with others in one transaction. What is
-returned is set when that is durable: True, or False where the record was not as the change expects. It raises
-StoreError when the change could not be written, as with a full disk. Then two cases differ:
+returned is set when that is durable: True, or False where the record was not as the change expects, and of
+create() the epoch or None. It raises StoreError when the change could not be written, as with a full disk.
+Then two cases differ:
 
 * What somebody **asks for** has not happened: ``create`` and ``save_snapshot``. Whoever asked is told.
 * What **has happened** cannot be refused: ``adopt``, ``update``, ``delete`` and ``quarantine``. The store
@@ -27,7 +29,10 @@ registry that is killed finds older facts at most: a record may be of an actor t
 refused, or is over. The workers know, and report.
 
 All conditions compare the epoch of the one record of a name, so that an engine that several registries share
-(etcd, say) fits as well: there each change is a transaction of its own.
+fits as well. Such a one **numbers** lives itself, for it alone knows what was before: the epoch of a record
+that is to be created is but a draft, above all epochs that the store has given and below all that it will
+give, and the same life has another when it is kept. What is told of a life by its draft, while its creation
+is under way, is understood; it finds its record.
 """
 
 from __future__ import annotations
@@ -90,15 +95,18 @@ class Store(Protocol):
     lasting: bool
     """Whether it outlives the registry."""
 
+    numbers: bool
+    """Whether it gives lives their epochs; else create() returns that of the record."""
+
     def load(self) -> Contents:
         """What a registry before this one has left; to be called once, before any change."""
 
     def create(
         self, record: Record, definition: Definition | None, replaces: int | None = None
-    ) -> AsyncResult[bool]:
-        """Keep the record of a new life and what it is made of.
+    ) -> AsyncResult[int | None]:
+        """Keep the record of a new life and what it is made of; the life's epoch.
 
-        False unless the name is free, or had by a life before that is to end; with ``replaces`` unless it
+        None unless the name is free, or had by a life before that is to end; with ``replaces`` unless it
         has the life of that epoch, or one before that, since a life that could not be kept may have come
         between. Its snapshot remains, until the new life saves its own.
         """

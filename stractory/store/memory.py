@@ -15,6 +15,7 @@ class MemoryStore:
     """A Store for a registry that leaves nothing behind."""
 
     lasting = False
+    numbers = False
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Any] = {}
@@ -31,13 +32,23 @@ class MemoryStore:
         else:
             self._entries[key] = value
 
+    def number(self, record: Record) -> Record:
+        """For the rules."""
+        return record
+
+    def refer(self, digest: bytes, name: str, step: int) -> None:
+        """For the rules."""
+        rules.count(self, digest, step)
+
     def load(self) -> Contents:
         return Contents([], 0, {})
 
     def create(
         self, record: Record, definition: Definition | None, replaces: int | None = None
-    ) -> AsyncResult[bool]:
-        return self._results[rules.create(self, record, definition, replaces)]
+    ) -> AsyncResult[int | None]:
+        result: AsyncResult[int | None] = AsyncResult()
+        result.set(rules.create(self, record, definition, replaces))
+        return result
 
     def adopt(self, record: Record) -> AsyncResult[bool]:
         return self._results[rules.adopt(self, record)]

@@ -23,22 +23,31 @@ class Entries(Protocol):
 
     def put(self, key: bytes, value: Any, /) -> None: ...
 
+    def number(self, record: Record) -> Record:
+        """The record of a new life with its epoch, or with one that is above all others so far."""
 
-def create(entries: Entries, record: Record, definition: Definition | None, replaces: int | None) -> bool:
+    def refer(self, digest: bytes, name: str, step: int) -> None:
+        """A record of this name refers to a definition, 1, or does no more, -1."""
+
+
+def create(
+    entries: Entries, record: Record, definition: Definition | None, replaces: int | None
+) -> int | None:
     """As Store.create()."""
+    record = entries.number(record)
     known = entries.get(RECORD + record.name.encode())
     if known is not None and known.ending and replaces is None and known.epoch < record.epoch:
         delete(entries, record.name, known.epoch)
         known = None
     if (known is None) is not (replaces is None):
-        return False
+        return None
     if known is not None and replaces is not None and not known.epoch <= replaces < record.epoch:
-        return False
+        return None
     entries.put(EPOCH, max(record.epoch, entries.get(EPOCH) or 0))
     if definition is not None and entries.get(DEFINITION + definition.digest) is None:
         entries.put(DEFINITION + definition.digest, definition)
     _put_record(entries, record.name, known, record)
-    return True
+    return record.epoch
 
 
 def adopt(entries: Entries, record: Record) -> bool:
@@ -104,12 +113,13 @@ def _put_record(entries: Entries, name: str, before: Record | None, after: Recor
     new = None if after is None else after.definition
     if old != new:
         if new is not None:
-            _count(entries, new, 1)
+            entries.refer(new, name, 1)
         if old is not None:
-            _count(entries, old, -1)
+            entries.refer(old, name, -1)
 
 
-def _count(entries: Entries, digest: bytes, step: int) -> None:
+def count(entries: Entries, digest: bytes, step: int) -> None:
+    """What refer() is where entries can be counted."""
     uses = (entries.get(USES + digest) or 0) + step
     entries.put(USES + digest, uses or None)
     if not uses:

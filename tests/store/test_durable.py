@@ -16,7 +16,7 @@ import pytest
 
 from stractory.errors import StoreError
 from stractory.net.process import Process
-from stractory.store import durable
+from stractory.store import grouped
 from stractory.store.data_directory import DataDirectory, default_directory
 from stractory.store.durable import DurableStore
 from stractory.store.interface import Contents, Record, Snapshot
@@ -56,7 +56,7 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    monkeypatch.setattr(durable, "RETRY", 0.01)
+    monkeypatch.setattr(grouped, "RETRY", 0.01)
     run = Run(tmp_path / "data")
     yield run
     run.store.close()
@@ -158,8 +158,8 @@ def test_nobody_is_told_before_it_is_written(run: Run, monkeypatch: pytest.Monke
 
 
 def test_many_large_changes_are_more_than_one_transaction(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "GROUP", 7)
-    monkeypatch.setattr(durable, "GROUP_SIZE", 100)
+    monkeypatch.setattr(run.store, "group_limit", 7)
+    monkeypatch.setattr(run.store, "group_size", 100)
     groups: list[int] = []
     write = run.store._write
 
@@ -215,7 +215,7 @@ def test_what_has_happened_is_written_when_there_is_room_again(run: Run) -> None
 
 
 def test_what_is_tried_again_keeps_its_order(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable, "RETRY", 0.5)  # so that it is tried again but once
+    monkeypatch.setattr(grouped, "RETRY", 0.5)  # so that it is tried again but once
     run.store.create(record("grown", 4), ECHO)
     run.store.create(record("room", 5), ECHO).get()
     run.fill_disk()
@@ -291,7 +291,7 @@ ended = store.delete("old", 1)
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 assert store.create(record("old", 2000), ECHO).get()
 store.close()
-store = durable_store(Path(sys.argv[1]))
+store = DurableStore(Path(sys.argv[1]), b"secret")
 assert sorted(found.epoch for found in store.load().records) == [*made, 2000]
 store.close()
 print(len(made), told)

@@ -1,0 +1,120 @@
+"""A change as a transaction that is done as long as what it was decided on is still so. Pure.
+
+What a change does is decided by the rules that all stores have, on what was read; a transaction then writes
+it, if nobody has written any of that meanwhile, and reads it again if somebody has. So an attempt goes
+through looks and tries until one is done. The creation of a name begins with the guess that there is nothing
+of it.
+
+Where a member went away it may be unknown whether a try was done. Once it is certain that it will not be done
+any more, if it was not, a look tells: what was to be written is there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stractory.store.etcd import operations
+from stractory.store.etcd.layout import Layout, Numbers
+from stractory.store.etcd.operations import Entry, Operation, Outcome
+from stractory.store.etcd.view import Seen, View
+from stractory.store.grouped import Change
+from stractory.store.rules import DEFINITION, QUARANTINE, RECORD
+
+
+class Attempt:
+    """To make one change of what is called ``name``. ``made``: what it gives, once it is ``done``.
+
+    ``after``: the creation of that name that was under way, or of which nobody knew whether it was done, when
+    this was handed in: then whoever makes this change knows the life by the draft alone. ``unreferred``: as
+    the view has it.
+    """
+
+    def __init__(
+        self, change: Change, layout: Layout, numbers: Numbers, name: str, after: Attempt | None
+    ) -> None:
+        self.change = change
+        self.name = name
+        self.done = False
+        self.made: Any = None
+        self.unreferred: set[bytes] = set()
+        self._layout = layout
+        self._numbers = numbers
+        self._after = after
+        self._key = layout.key(RECORD + self.name.encode())
+        self._keys = [key for entry in change.touches for key in self._keys_of(entry)]
+        self._looks = [operations.look(key) for key in self._keys]
+        guesses = (change.fresh and after is None) or not self._keys
+        self._seen: Seen | None = dict.fromkeys(self._keys) if guesses else None
+        self._tries: dict[bytes, bytes | None] = {}
+        self._in_doubt = False
+
+    def _keys_of(self, entry: bytes) -> list[bytes]:
+        if entry[:1] == QUARANTINE:
+            return []  # nothing depends on what was there
+        key = self._layout.key(entry)
+        return [key, self._layout.ending(self.name)] if entry[:1] == RECORD else [key]
+
+    def operation(self, revision: int) -> Operation | None:
+        """The next step, None where none is needed. At ``revision``, or later."""
+        if self._seen is None:
+            return operations.nested(operations.transaction([], self._looks))
+        next = self._numbers.epoch(revision + 1)
+        known_as = self._known_as(self._seen.get(self._key))
+        view = View(self._layout, self._numbers, self._seen, self.name, next, known_as)
+        self.made = self.change.make(view)
+        self._tries = view.writes() if self.made else {}
+        self.unreferred = view.unreferred
+        if not self._tries:
+            self.done = True
+            return None
+        guards = [
+            operations.unchanged(key, entry.revision if entry else 0) for key, entry in self._seen.items()
+        ]
+        if self.change.definition is not None:
+            key = self._layout.key(DEFINITION + self.change.definition.digest)
+            guards.append(operations.present(key))
+        writes = [
+            operations.delete(key) if value is None else operations.put(key, value)
+            for key, value in self._tries.items()
+        ]
+        return operations.nested(operations.transaction(guards, writes, self._looks))
+
+    def heard(self, outcome: Outcome, revision: int) -> None:
+        """What became of that, at this revision."""
+        if self._seen is not None and outcome.succeeded:
+            self._is_done(revision)
+            return
+        found = [operations.looked(response) for response in outcome.responses]
+        self._seen = dict(zip(self._keys, found, strict=True))
+        tried = self._tries.keys() & self._seen.keys() if self._in_doubt else set()
+        self._in_doubt = False
+        if tried and all(_value(self._seen[key]) == self._tries[key] for key in tried):
+            name = self._seen.get(self._key)
+            self._is_done(name.revision if name else revision)
+
+    def look_again(self) -> None:
+        """Nobody knows whether it was done, but it is certain that it will not be done any more."""
+        if self._keys:
+            self._seen = None
+            self._in_doubt = True
+
+    def _is_done(self, revision: int) -> None:
+        self.done = True
+        if self.change.draft:
+            self.made = self._numbers.epoch(revision)
+
+    def _known_as(self, there: Entry | None) -> int | None:
+        """The draft by which the life that is there is known to whoever makes this change."""
+        creation = self._after
+        if creation is None or there is None or creation._tries.get(self._key) != there.value:
+            return None
+        return creation.change.draft
+
+
+def name_of(change: Change) -> str:
+    """Whose it is; "" where it is of no name."""
+    return next((entry[1:].decode() for entry in change.touches if entry[:1] == RECORD), "")
+
+
+def _value(entry: Entry | None) -> bytes | None:
+    return None if entry is None else entry.value

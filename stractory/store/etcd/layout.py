@@ -1,0 +1,171 @@
+"""How entries lie in etcd: their keys below a prefix, and what is written there. Pure.
+
+::
+
+    PREFIX/mark               the version of all this, and what epochs are counted from
+    PREFIX/owner              which registry writes here
+    PREFIX/names/NAME         the record of a life
+    PREFIX/endings/NAME       the epoch of one that is to end for good
+    PREFIX/latest/NAME        epoch and sequence number of the snapshot
+    PREFIX/snapshots/NAME     the snapshot
+    PREFIX/definitions/DIGEST
+    PREFIX/uses/DIGEST/NAME   for each record that refers to a definition
+    PREFIX/quarantine/DIGEST  until when
+    PREFIX/workers/ID         leased: there as long as the worker lives
+
+All values but that of ``owner`` are sealed, see :mod:`stractory.store.seals`, under their whole key.
+
+A name is written when a life of it begins, and for nothing else: the revision of that says which life it is.
+So its **epoch** is ``began + 2 * revision``. ``began`` is the time when the prefix was first used, in
+microseconds since 1970, so that these epochs are above all that any store has given before. They are even:
+the odd ones are for lives that have no number yet. What came with an epoch from elsewhere has that in its
+record, which else holds none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from stractory.net.process import Process
+from stractory.store.etcd.operations import Entry
+from stractory.store.interface import Record, Snapshot
+from stractory.store.rules import DEFINITION, LATEST, QUARANTINE, RECORD, SNAPSHOT
+from stractory.store.seals import Seals
+from stractory.wire.codec import pack, unpack
+from stractory.wire.life import Life
+
+VERSION = 1
+"""Of all that stands here."""
+
+_FOLDERS = {
+    RECORD: b"names/",
+    LATEST: b"latest/",
+    SNAPSHOT: b"snapshots/",
+    DEFINITION: b"definitions/",
+    QUARANTINE: b"quarantine/",
+}
+_BY_DIGEST = frozenset({DEFINITION, QUARANTINE})
+
+
+class Numbers(NamedTuple):
+    """The epochs of a prefix."""
+
+    began: int
+
+    def epoch(self, revision: int) -> int:
+        """Of the life whose name was written at this revision."""
+        return self.began + 2 * revision
+
+
+class Layout:
+    """Below ``prefix``. The first of the ``secrets`` makes seals; those made with any of them are good."""
+
+    def __init__(self, prefix: str, secrets: Sequence[bytes]) -> None:
+        self.prefix = prefix.rstrip("/").encode() + b"/"
+        self._seals = [Seals(secret) for secret in secrets]
+        self.mark, self.owner = self.prefix + b"mark", self.prefix + b"owner"
+
+    # ---- keys ----------------------------------------------------------------------------------------
+
+    def folder(self, table: bytes) -> bytes:
+        """What the keys of a table of the rules begin with."""
+        return self.prefix + _FOLDERS[table]
+
+    def key(self, entry: bytes) -> bytes:
+        """That of an entry of the rules."""
+        table, name = entry[:1], entry[1:]
+        return self.folder(table) + (name.hex().encode() if table in _BY_DIGEST else name)
+
+    def name(self, key: bytes, table: bytes) -> bytes:
+        """The name, or the digest, of a key in a table of the rules."""
+        name = key.removeprefix(self.folder(table))
+        return bytes.fromhex(name.decode()) if table in _BY_DIGEST else name
+
+    def ending(self, name: str) -> bytes:
+        """Where it stands that a life is to end."""
+        return self.endings + name.encode()
+
+    @property
+    def endings(self) -> bytes:
+        """What those keys begin with."""
+        return self.prefix + b"endings/"
+
+    @property
+    def uses(self) -> bytes:
+        """What those of all definitions begin with."""
+        return self.prefix + b"uses/"
+
+    def uses_of(self, digest: bytes) -> bytes:
+        """What those of a definition begin with."""
+        return self.uses + digest.hex().encode() + b"/"
+
+    def digest_of_use(self, key: bytes) -> bytes:
+        """Of which definition it is one."""
+        digest, _, _ = key.removeprefix(self.uses).partition(b"/")
+        return bytes.fromhex(digest.decode())
+
+    # ---- values --------------------------------------------------------------------------------------
+
+    def sealed(self, key: bytes, content: bytes) -> bytes:
+        """A value."""
+        return self._seals[0].sealed(key, content)
+
+    def open(self, entry: Entry) -> bytes | None:
+        """The content; None where it was altered, or is not ours."""
+        for seals in self._seals:
+            if (content := seals.open(entry.key, entry.value)) is not None:
+                return content
+        return None
+
+    def is_former(self, entry: Entry) -> bool:
+        """Whether its seal is good, but of a secret that was changed."""
+        return self._seals[0].open(entry.key, entry.value) is None and self.open(entry) is not None
+
+    def content(self, entry: Entry | None) -> Any:
+        """What was packed there; None where there is nothing, or nothing of ours."""
+        content = None if entry is None else self.open(entry)
+        return None if content is None else unpack(content)
+
+    def record(self, entry: Entry | None, ending: Entry | None, numbers: Numbers) -> Record | None:
+        """Of a name, and what lies beside it."""
+        match self.content(entry):
+            case [life, bytes() as worker, process, definition, dict() as options]:
+                assert entry is not None  # noqa: S101  # for the type checker
+            case _:
+                return None
+        found = Life.from_wire(life)
+        if not found.epoch:
+            found = found._replace(epoch=numbers.epoch(entry.revision))
+        ends = self.content(ending) == found.epoch
+        return Record(found, worker, Process(*process), ends, definition, options)
+
+    def record_value(self, record: Record, *, numbered: bool) -> bytes:
+        """A record as it is kept. ``numbered``: with its epoch, else the revision tells."""
+        key = self.key(RECORD + record.name.encode())
+        life = record.life if numbered else record.life._replace(epoch=0)
+        return self.sealed(
+            key, pack([life, record.worker, record.process, record.definition, record.options])
+        )
+
+    def snapshot(self, entry: Entry | None) -> Snapshot | None:
+        """Of a name."""
+        content = self.content(entry)
+        return None if content is None else Snapshot(*content)
+
+    # ---- the mark ------------------------------------------------------------------------------------
+
+    def mark_value(self, began: int) -> bytes:
+        """Its version is told to whoever cannot read the rest."""
+        return bytes([VERSION]) + self.sealed(self.mark, pack([VERSION, began]))
+
+    def version(self, mark: Entry) -> int:
+        """Of what made it."""
+        return mark.value[0] if mark.value else 0
+
+    def began(self, mark: Entry) -> int | None:
+        """What epochs are counted from; None where it was made with another secret."""
+        match self.content(mark._replace(value=mark.value[1:])):
+            case [int(), int() as began]:
+                return began
+        return None

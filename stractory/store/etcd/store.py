@@ -1,0 +1,257 @@
+"""The store in etcd, which outlives machines as well."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult
+
+from stractory.errors import StoreError, StoreMismatch, StoreUnreachable
+from stractory.store.etcd import operations
+from stractory.store.etcd.attempts import Attempt, name_of
+from stractory.store.etcd.client import RETRY, Client, InDoubt
+from stractory.store.etcd.layout import VERSION, Layout, Numbers
+from stractory.store.etcd.operations import Comparison, Entry, Operation, Outcome
+from stractory.store.etcd.ownership import Ownership
+from stractory.store.grouped import Change, GroupedStore
+from stractory.store.interface import Contents, Snapshot
+from stractory.store.rules import DEFINITION, QUARANTINE, RECORD, SNAPSHOT
+from stractory.wire.shipping import Definition
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds for which a change waits while etcd finds another leader: that takes it one or two."""
+
+PAGE = 1000
+"""Most entries that are read at a time."""
+
+LARGEST = 1_400_000
+"""Bytes of a change: etcd takes no request of more than 1.5 MiB, unless it is told to."""
+
+
+class EtcdStore(GroupedStore):
+    """A Store below ``prefix``. The first of ``secrets`` seals, and what any of them has sealed is good.
+
+    ``client`` is closed with it.
+    """
+
+    numbers = True
+    group_limit = 120
+    """Nested transactions in one: with 128 operations, etcd's limit, each of them could have none."""
+    group_size = 1024 * 1024
+
+    def __init__(self, client: Client, prefix: str, secrets: Sequence[bytes]) -> None:
+        """Takes the prefix over. Raises StoreError."""
+        super().__init__("the registry's store in etcd")
+        self._client = client
+        self._layout = Layout(prefix, secrets)
+        self._owner = Ownership(client, self._layout.owner)
+        self._creations: dict[str, Attempt] = {}  # under way, or in doubt
+        self._defined: set[bytes] = set()  # definitions that are there, for all that is known
+        self._unreferred: set[bytes] = set()  # those that may have to go
+        self._numbers = Numbers(self._read_mark())
+        self._owner.take(PATIENCE)
+        self._revision = 0  # the last that was heard of
+
+    # ---- as in Store ---------------------------------------------------------------------------------
+
+    def load(self) -> Contents:
+        layout = self._layout
+        names = self._read(layout.folder(RECORD))
+        endings = {entry.key: entry for entry in self._read(layout.endings)}
+        records = []
+        for entry in names:
+            name = layout.name(entry.key, RECORD).decode()
+            record = layout.record(entry, endings.get(layout.ending(name)), self._numbers)
+            if record is None:
+                log.warning("what etcd has of the name %r was altered, and is not taken", name)
+            else:
+                records.append(record)
+        quarantine = {
+            layout.name(entry.key, QUARANTINE): layout.content(entry)
+            for entry in self._read(layout.folder(QUARANTINE))
+        }
+        used = {layout.digest_of_use(entry.key) for entry in self._read(layout.uses, keys_only=True)}
+        definitions = self._read(layout.folder(DEFINITION), keys_only=True)
+        self._defined = {layout.name(entry.key, DEFINITION) for entry in definitions}
+        self._unreferred = self._defined - used
+        last_epoch = max([self._numbers.epoch(self._revision), *(record.epoch for record in records)])
+        return Contents(records, last_epoch, {mark: until for mark, until in quarantine.items() if until})
+
+    def find_snapshot(self, name: str) -> Snapshot | None:
+        return self._layout.snapshot(self._read_one(self._layout.key(SNAPSHOT + name.encode())))
+
+    def find_definition(self, digest: bytes) -> Definition | None:
+        entry = self._read_one(self._layout.key(DEFINITION + digest))
+        content = None if entry is None else self._layout.open(entry)
+        return None if content is None else Definition.unpack(content)
+
+    def close(self) -> None:
+        super().close()
+        self._client.close()
+
+    # ---- reading -------------------------------------------------------------------------------------
+
+    def _read(self, folder: bytes, keys_only: bool = False) -> list[Entry]:
+        """All entries whose keys begin so, as they were at one moment."""
+        return list(self._pages(folder, keys_only))
+
+    def _pages(self, folder: bytes, keys_only: bool) -> Iterator[Entry]:
+        key, end, revision, more = folder, operations.end_of(folder), 0, True
+        while more:
+            asked = operations.range_of(key, end, limit=PAGE, revision=revision, keys_only=keys_only)
+            found = self._client.range(asked, PATIENCE)
+            yield from found.entries
+            revision, more = revision or found.revision, found.more
+            self._revision = max(self._revision, found.revision)
+            if found.entries:
+                key = found.entries[-1].key + b"\0"
+
+    def _read_one(self, key: bytes) -> Entry | None:
+        found = self._client.range(operations.range_of(key), PATIENCE).entries
+        return found[0] if found else None
+
+    def _read_mark(self) -> int:
+        """What epochs are counted from; written where there is nothing yet."""
+        key, deadline = self._layout.mark, time.monotonic() + PATIENCE
+        mark = operations.put(key, self._layout.mark_value(int(time.time() * 1_000_000)))
+        while True:
+            try:
+                self._client.transact([operations.unchanged(key, 0)], [mark])
+                break
+            except InDoubt as doubt:  # it is there then, or is written the next time
+                reason: StoreError = doubt.reason
+            except StoreUnreachable as error:
+                reason = error
+            if time.monotonic() >= deadline:
+                raise reason
+            gevent.sleep(RETRY)
+        entry = self._read_one(key)
+        where = f"the prefix {self._layout.prefix.decode()} of etcd"
+        if entry is None or (version := self._layout.version(entry)) != VERSION:
+            found = version if entry else "none"
+            raise StoreMismatch(
+                f"{where} has version {found}, and this registry reads {VERSION}: "
+                "start the one that made it, or use another etcd-prefix"
+            )
+        if (began := self._layout.began(entry)) is None:
+            raise StoreMismatch(
+                f"{where} was made with another cluster key: start the registry with that, "
+                "or use another etcd-prefix"
+            )
+        return began
+
+    # ---- writing -------------------------------------------------------------------------------------
+
+    def _hand_in(self, change: Change) -> AsyncResult[Any]:
+        size = change.size + (len(change.definition.packed) if change.definition else 0)
+        if size > LARGEST:
+            change.result.set_exception(StoreError(
+                f"what is to be kept has {size} bytes, and etcd takes {LARGEST}"))  # fmt: skip
+            return change.result
+        name = name_of(change)
+        change.work = Attempt(change, self._layout, self._numbers, name, self._creations.get(name))
+        if change.draft:
+            self._creations[name] = change.work
+        return super()._hand_in(change)
+
+    def _may_join(self, change: Change, group: list[Change]) -> bool:
+        """No name, nor anything else, is written twice in a transaction."""
+        taken = {entry for other in group for entry in other.touches}
+        size = sum(other.size for other in group) + change.size
+        return size <= self.group_size and taken.isdisjoint(change.touches)
+
+    def _write(self, group: list[Change]) -> list[Any]:
+        attempts: list[Attempt] = [change.work for change in group]
+        deadline = time.monotonic() + (0.0 if self.failing else PATIENCE)
+        while not all(attempt.done for attempt in attempts):
+            left = [attempt for attempt in attempts if not attempt.done]
+            try:
+                self._owner.renew(0.0)
+                self._go_on(left)
+            except (InDoubt, StoreUnreachable) as error:
+                if isinstance(error, InDoubt):
+                    self._owner.doubt()
+                    for attempt in left:
+                        attempt.look_again()
+                if time.monotonic() >= deadline:
+                    self._give_up(attempts)
+                    raise error.reason if isinstance(error, InDoubt) else error from None
+                gevent.sleep(RETRY)
+            except StoreError:
+                self._give_up(attempts)
+                raise
+        self._forget(attempts)
+        self._drop_unreferred(attempts)
+        return [attempt.made for attempt in attempts]
+
+    def _go_on(self, attempts: Sequence[Attempt]) -> None:
+        """The next step of each. Raises StoreError, and InDoubt."""
+        self._define(attempts)
+        steps = [(attempt, attempt.operation(self._revision)) for attempt in attempts]
+        asked = [(attempt, operation) for attempt, operation in steps if operation is not None]
+        if not asked:
+            return
+        outcome = self._transact([operation for _, operation in asked])
+        for (attempt, _), response in zip(asked, outcome.responses, strict=True):
+            attempt.heard(operations.of_nested(response), outcome.revision)
+            if not attempt.done and (definition := attempt.change.definition):
+                self._defined.discard(definition.digest)  # perhaps that was missing
+
+    def _define(self, attempts: Sequence[Attempt]) -> None:
+        """Have the definitions there before the records that refer to them."""
+        for attempt in attempts:
+            definition = attempt.change.definition
+            if definition is not None and definition.digest not in self._defined:
+                key = self._layout.key(DEFINITION + definition.digest)
+                self._transact([operations.put(key, self._layout.sealed(key, definition.packed))])
+                self._defined.add(definition.digest)
+
+    def _drop_unreferred(self, attempts: Sequence[Attempt]) -> None:
+        """Take definitions away to which no record refers any more; if that fails, the next time."""
+        self._unreferred.update(*(attempt.unreferred for attempt in attempts))
+        digests = sorted(self._unreferred)[: self.group_limit]
+        if not digests:
+            return
+        try:
+            self._transact([self._drop_if_unused(digest) for digest in digests])
+        except InDoubt:
+            self._owner.doubt()
+        except StoreError as error:
+            log.warning("definitions that are not used any more stay in etcd for now: %s", error)
+        else:
+            self._unreferred.difference_update(digests)
+            self._defined.difference_update(digests)  # or nobody knows
+
+    def _drop_if_unused(self, digest: bytes) -> Operation:
+        unused: Comparison = operations.none_below(self._layout.uses_of(digest))
+        gone = operations.delete(self._layout.key(DEFINITION + digest))
+        return operations.nested(operations.transaction([unused], [gone]))
+
+    def _transact(self, then: Sequence[Operation]) -> Outcome:
+        """As the owner. Raises StoreError, and InDoubt."""
+        outcome = self._client.transact([self._owner.condition], then)
+        self._revision = max(self._revision, outcome.revision)
+        if not outcome.succeeded:
+            raise self._owner.lost()
+        return outcome
+
+    def _give_up(self, attempts: Sequence[Attempt]) -> None:
+        """What is done is told; the rest may be done all the same, so the next try begins with a look."""
+        for attempt in attempts:
+            if attempt.done:
+                attempt.change.result.set(attempt.made)
+            else:
+                attempt.look_again()
+
+    def _forget(self, attempts: Sequence[Attempt]) -> None:
+        """Creations of which all is known: that were done, or after which something was."""
+        for attempt in attempts:
+            known = self._creations.get(attempt.name)
+            if known is attempt or (known is not None and known.change.result.ready()):
+                del self._creations[attempt.name]

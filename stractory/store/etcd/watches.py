@@ -1,0 +1,103 @@
+"""What happens to keys of etcd, from a revision on, without a gap whatever becomes of its members."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
+from typing import Any, NamedTuple
+
+import gevent
+
+from stractory.errors import StoreError, StoreUnreachable
+from stractory.store.etcd import operations
+from stractory.store.etcd.client import RETRY, Client
+from stractory.store.etcd.operations import Entry
+
+QUIET_LIMIT = 5.0
+"""Seconds without an event after which another member is asked: this one may stand still.
+
+One that has nothing to tell says so only every ten minutes.
+"""
+
+
+class Written(NamedTuple):
+    """A key was written."""
+
+    entry: Entry
+
+
+class Deleted(NamedTuple):
+    """A key was taken away, or its lease has ended."""
+
+    key: bytes
+    revision: int
+
+
+class Compacted(NamedTuple):
+    """What happened before this revision is not known any more: read all anew, and watch from there."""
+
+    revision: int
+
+
+Event = Written | Deleted | Compacted
+
+
+def watch(client: Client, prefix: bytes, revision: int, quiet: float = QUIET_LIMIT) -> Iterator[list[Event]]:
+    """All events of keys that begin so, from ``revision`` on; those of one revision come together.
+
+    A member that goes away, or knows no leader, is replaced by another, which goes on from there. It ends
+    after Compacted. For as long as no member answers it waits. Raises StoreError for what no member takes.
+    """
+    while True:
+        asked = operations.range_of(prefix, operations.end_of(prefix)) | {"start_revision": str(revision)}
+        began = time.monotonic()
+        try:
+            with client.watching(asked) as lines:
+                while True:
+                    with gevent.Timeout(quiet, TimeoutError("nothing was heard for long")):
+                        line = lines.readline()
+                    events = _events(line)
+                    if events:
+                        yield events
+                    if events and isinstance(events[-1], Compacted):
+                        return
+                    if events:
+                        revision = max(revision, _last(events) + 1)
+        except (OSError, HTTPException, StoreUnreachable):
+            client.go_on()
+        gevent.sleep(max(0.0, RETRY - (time.monotonic() - began)))
+
+
+def _events(line: bytes) -> list[Event]:
+    """Raises StoreUnreachable where another member has to be asked."""
+    told = _parsed(line)
+    result: dict[str, Any] | None = told.get("result")
+    if result is None:
+        raise StoreUnreachable(f"a watch of etcd has ended: {told.get('error', 'its connection broke')}")
+    if "compact_revision" in result:
+        return [Compacted(int(result["compact_revision"]))]
+    if result.get("canceled"):
+        raise StoreError(f"etcd has ended a watch: {result.get('cancel_reason', 'it does not say why')}")
+    return [_event(event) for event in result.get("events", ())]
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Nothing where it was cut off."""
+    try:
+        told: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {}
+    return told
+
+
+def _event(told: dict[str, Any]) -> Event:
+    if told.get("type") == "DELETE":
+        return Deleted(operations.data(told["kv"]["key"]), int(told["kv"]["mod_revision"]))
+    return Written(operations.entry(told["kv"]))
+
+
+def _last(events: list[Event]) -> int:
+    last = events[-1]
+    return last.entry.revision if isinstance(last, Written) else last.revision

@@ -1,0 +1,228 @@
+"""etcd on loopback, in a temporary folder: a cluster of one or three whose members can be killed and stopped.
+
+::
+
+    with Etcd(3) as etcd:
+        etcd.endpoints                     # ["http://127.0.0.1:40001", ...]
+        etcd.members[0].kill()
+        etcd.mend()                        # all are there again
+
+``scripts/etcd-cluster`` runs one for trying out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes  # noqa: F401  # so that die_with_parent() need not load it after a fork
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stractory.net.process import die_with_parent
+from tests.support.cluster import PATIENCE, until
+from tests.support.programs import start_program
+
+PROGRAM = "etcd"
+HINT = "etcd is not installed: apt-get install etcd-server etcd-client"
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of loopback that nobody listens at."""
+    with ExitStack() as open_sockets:
+        taken = [open_sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in taken]
+
+
+class Member:
+    """One of a cluster: a process that can be started as often as the test likes, with the same data."""
+
+    def __init__(self, name: str, endpoint: str, command: Sequence[str], log: Path) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self._command = command
+        self._log = log
+        self._process: Any = None
+
+    @property
+    def pid(self) -> int:
+        pid: int = self._process.pid
+        return pid
+
+    def start(self) -> None:
+        """It may take a while until it answers."""
+        with self._log.open("ab") as log:
+            self._process = start_program(
+                self._command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent
+            )
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """SIGSTOP: it has its connections, and does nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT; and where it was killed, start it."""
+        if self._process is None:
+            self.start()
+        else:
+            self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What it says of itself; nothing where it does not."""
+        with suppress(OSError, ValueError):
+            request = urllib.request.Request(f"{self.endpoint}/v3/maintenance/status", b"{}")  # noqa: S310
+            with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310  # a member of ours
+                told: dict[str, Any] = json.load(answer)
+                return told
+        return {}
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the leader."""
+        told = self.status
+        return bool(told) and told["header"]["member_id"] == told.get("leader")
+
+    def check(self) -> None:
+        """Raises AssertionError, with its log, where it has ended."""
+        ended = self._process is not None and self._process.poll() is not None
+        assert not ended, self._log.read_text(errors="replace")[-2000:]
+
+
+class Etcd:
+    """``members``: so many; ``ports``: where clients find them. ``options``: more of the command line."""
+
+    def __init__(self, size: int = 1, ports: Sequence[int] = (), options: Sequence[str] = ()) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="stractory-etcd-"))
+        clients = [*ports, *free_ports(size - len(ports))]
+        peers = [f"http://127.0.0.1:{port}" for port in free_ports(size)]
+        names = [f"member-{number}" for number in range(1, size + 1)]
+        everybody = ",".join(f"{name}={peer}" for name, peer in zip(names, peers, strict=True))
+        self._prefixes = itertools.count(1)
+        scheme = "https" if any(option.startswith("--cert-file") for option in options) else "http"
+        self.members: list[Member] = []
+        for name, port, peer in zip(names, clients, peers, strict=True):
+            client = f"{scheme}://127.0.0.1:{port}"
+            command = [
+                *(PROGRAM, f"--name={name}", f"--data-dir={self.folder / name}", "--log-level=warn"),
+                *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
+                *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
+                *(f"--initial-cluster={everybody}", f"--initial-cluster-token={self.folder.name}"),
+                *options,
+            ]
+            self.members.append(Member(name, client, command, self.folder / f"{name}.log"))
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The URLs of all members."""
+        return [member.endpoint for member in self.members]
+
+    def new_prefix(self) -> str:
+        """One that nobody has had."""
+        return f"/test-{next(self._prefixes)}"
+
+    @property
+    def leader(self) -> Member:
+        """The one that leads now; waits for one."""
+        found: Member = until(lambda: next((member for member in self.members if member.leads), None))
+        return found
+
+    def start(self) -> None:
+        """Returns when all members answer, and one leads."""
+        for member in self.members:
+            member.start()
+        self.wait()
+
+    def mend(self) -> None:
+        """All that were killed or stopped are there again."""
+        for member in self.members:
+            member.go_on()
+        self.wait()
+
+    def wait(self) -> None:
+        """Until all members know of one leader."""
+        until(self._agree, timeout=2 * PATIENCE)
+
+    def _agree(self) -> bool:
+        for member in self.members:
+            member.check()
+        leaders = {member.status.get("leader") for member in self.members}
+        return len(leaders) == 1 and leaders != {None}
+
+    def close(self) -> None:
+        for member in self.members:
+            member.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Etcd:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def needed() -> None:
+    """Skip the test where there is no etcd."""
+    if shutil.which(PROGRAM) is None:
+        pytest.skip(HINT)
+
+
+def running(size: int, *options: str) -> Iterator[Etcd]:
+    """For a fixture."""
+    needed()
+    with Etcd(size, options=options) as started:
+        yield started
+
+
+# ---- scripts/etcd-cluster --------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Run one until a signal, or the end of whoever started this."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/etcd-cluster", description="An etcd on loopback for trying out. Nothing of it remains."
+    )
+    parser.add_argument("size", type=int, choices=[1, 3], help="how many members")
+    parser.add_argument("--ports", type=int, nargs="+", default=[], help="where clients find them")
+    arguments = parser.parse_args()
+    if arguments.ports and len(arguments.ports) != arguments.size:
+        parser.error(f"{arguments.size} members need as many ports")
+    if shutil.which(PROGRAM) is None:
+        print(HINT, file=sys.stderr)
+        return 1
+    parent, told = os.getppid(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *ignored: told.set())
+    with Etcd(arguments.size, arguments.ports) as etcd:
+        print(f"etcd ready at {','.join(etcd.endpoints)}", flush=True)
+        while os.getppid() == parent and not told.wait(0.5):
+            pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
