@@ -57,6 +57,8 @@ class GroupedStore(ABC):
     """Most changes in a group."""
     group_size = 4 * 1024 * 1024
     """Bytes of snapshots and options from which on no more changes join a group."""
+    apart = False
+    """Whether no two changes of a group may touch the same entry."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -119,10 +121,6 @@ class GroupedStore(ABC):
         Then none of them has been made, but those whose result was set.
         """
 
-    def _may_join(self, change: Change, group: list[Change]) -> bool:
-        """Whether it can be written with those, after them."""
-        return True
-
     def _hand_in(self, change: Change) -> AsyncResult[Any]:
         if self._closing.is_set():
             change.result.set_exception(StoreError(f"{self.title} is closed"))
@@ -150,12 +148,14 @@ class GroupedStore(ABC):
 
     def _next_group(self) -> list[Change]:
         group: list[Change] = []
+        touched: set[bytes] = set()
         size = 0
         while self._changes and len(group) < self.group_limit and size < self.group_size:
-            if group and not self._may_join(self._changes[0], group):
+            change = self._changes[0]
+            if self.apart and not touched.isdisjoint(change.touches):
                 break
-            change = self._changes.popleft()
-            group.append(change)
+            group.append(self._changes.popleft())
+            touched.update(change.touches)
             size += change.size
         return group
 

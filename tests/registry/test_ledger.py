@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import gevent
 import pytest
@@ -26,27 +27,30 @@ from stractory.net.process import Process
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
 from stractory.store.durable import DurableStore
-from stractory.store.interface import Snapshot
+from stractory.store.etcd.client import Client
+from stractory.store.etcd.store import EtcdStore
+from stractory.store.interface import Record, Snapshot, Store
 from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
 from tests.support.chance import chance
+from tests.support.etcd import Etcd
 from tests.support.green import green_until
 
 GONE = Process(process.own().machine, 2**30, 0)
 
 
 class Series:
-    """One registry after another, with one directory for their data."""
+    """One registry after another, with one place for their data, where ``open`` makes a store."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, open: Callable[[], Store]) -> None:
+        self._open = open
         self._running = Group()
         self.lease = LIMIT
-        self.store: DurableStore | None = None
+        self.store: Store | None = None
 
     def start(self) -> Registry:
         self.stop()
-        self.store = DurableStore(self._folder, b"secret")
+        self.store = self._open()
         registry = Registry(Directory(lease=self.lease, random=chance()), self.store, settling=LIMIT)
         registry.define(DEFINITION.packed)
         self._running.spawn(registry.members.expire_leases)
@@ -58,9 +62,19 @@ class Series:
             self.store.close()
 
 
-@pytest.fixture
-def series(tmp_path: Path):
-    series = Series(tmp_path)
+def in_a_file(request: pytest.FixtureRequest) -> Callable[[], Store]:
+    return partial(DurableStore, request.getfixturevalue("tmp_path"), b"secret")
+
+
+def in_etcd(request: pytest.FixtureRequest) -> Callable[[], Store]:
+    etcd: Etcd = request.getfixturevalue("etcd")
+    prefix = etcd.new_prefix()
+    return lambda: EtcdStore(Client(etcd.endpoints), prefix, [b"secret"])
+
+
+@pytest.fixture(params=[in_a_file, in_etcd])
+def series(request: pytest.FixtureRequest):
+    series = Series(request.param(request))
     yield series
     series.stop()
 
@@ -260,12 +274,25 @@ def test_an_exit_is_known_when_that_is_durable(series: Series, monkeypatch: pyte
     assert isinstance(telling.get(timeout=LIMIT), StoreError)
 
 
+class Held(NamedTuple):
+    """A creation of which the store says what the test likes."""
+
+    record: Record
+    result: AsyncResult[int | None]
+
+    def keep(self) -> None:
+        self.result.set(self.record.epoch)
+
+    def fail(self) -> None:
+        self.result.set_exception(StoreError("the disk is full"))
+
+
 class Slow:
     """Lets the test say what becomes of each creation in the store."""
 
     def __init__(self, series: Series, monkeypatch: pytest.MonkeyPatch) -> None:
         assert series.store is not None
-        self.results: list[AsyncResult[bool]] = []
+        self._held: list[Held] = []
         self._keep, self._passes = series.store.create, False
         monkeypatch.setattr(series.store, "create", self._create)
 
@@ -276,16 +303,16 @@ class Slow:
     def hold(self) -> None:
         self._passes = False
 
-    def _create(self, *args: Any) -> AsyncResult[bool]:
+    def _create(self, record: Record, *args: Any) -> AsyncResult[int | None]:
         if self._passes:
-            return self._keep(*args)
-        result: AsyncResult[bool] = AsyncResult()
-        self.results.append(result)
-        return result
+            return self._keep(record, *args)
+        held = Held(record, AsyncResult())
+        self._held.append(held)
+        return held.result
 
-    def next(self) -> AsyncResult[bool]:
-        green_until(lambda: self.results)
-        return self.results.pop(0)
+    def next(self) -> Held:
+        green_until(lambda: self._held)
+        return self._held.pop(0)
 
 
 @pytest.fixture
@@ -297,11 +324,11 @@ def slow(series: Series, monkeypatch: pytest.MonkeyPatch):
 def test_what_cannot_be_kept_is_not_started(slow) -> None:
     registry, worker, store = slow
     creating = outcome(create, registry)
-    store.next().set_exception(StoreError("the disk is full"))
+    store.next().fail()
     assert isinstance(creating.get(timeout=LIMIT), StoreError)
     assert worker.orders.empty()
     creating = outcome(create, registry)
-    store.next().set(True)
+    store.next().keep()
     worker.told("create").answer.set()
     assert creating.get(timeout=LIMIT).name == "room"
 
@@ -313,7 +340,7 @@ def test_what_is_destroyed_before_it_is_kept_is_not_started(slow) -> None:
     ending = outcome(registry.destroy, "room", LIMIT)
     worker.told("destroy").answer.set()
     assert ending.get(timeout=LIMIT) is None
-    kept.set(True)
+    kept.keep()
     error = creating.get(timeout=LIMIT)
     assert isinstance(error, ActorLost) and "destroyed" in str(error)
     assert worker.orders.empty()
@@ -325,8 +352,8 @@ def test_what_loses_its_worker_before_it_is_kept_is_started_elsewhere(slow) -> N
     kept = store.next()
     other = FakeWorker(registry, b"2")
     registry.members.goodbye(worker.worker)
-    kept.set(True)
-    store.next().set(True)
+    kept.keep()
+    store.next().keep()
     other.told("create").answer.set()
     assert creating.get(timeout=LIMIT).worker == other.worker.address
 
@@ -344,13 +371,13 @@ def test_what_is_destroyed_while_it_waits_leaves_no_traces(series: Series, capsy
 def test_what_cannot_be_kept_again_waits(slow, series: Series) -> None:
     registry, worker, store = slow
     creating = outcome(create, registry, restart="always")
-    store.next().set(True)
+    store.next().keep()
     worker.told("create").answer.set()
     creating.get(timeout=LIMIT)
     other = FakeWorker(registry, b"2")
     registry.members.goodbye(worker.worker)
-    store.next().set_exception(StoreError("the disk is full"))
-    store.next().set(True)
+    store.next().fail()
+    store.next().keep()
     other.told("create").answer.set()
     (found,) = look_up(registry, ["room"])
     assert found is not None and found.worker == other.worker.address
@@ -451,7 +478,7 @@ def test_what_is_destroyed_though_its_next_life_could_not_be_kept_is_forgotten(s
     FakeWorker(registry, b"2")
     registry.members.goodbye(worker.worker)
     for _ in range(2):
-        store.next().set_exception(StoreError("the disk is full"))
+        store.next().fail()
     green_until(lambda: [row.state for row in registry.list_actors("*")] == ["waiting"])
     registry.destroy("room", LIMIT)
     assert series.store is not None

@@ -1,9 +1,8 @@
 """A change as a transaction that is done as long as what it was decided on is still so. Pure.
 
 What a change does is decided by the rules that all stores have, on what was read; a transaction then writes
-it, if nobody has written any of that meanwhile, and reads it again if somebody has. So an attempt goes
-through looks and tries until one is done. The creation of a name begins with the guess that there is nothing
-of it.
+it, if nobody has written any of that meanwhile. So an attempt goes through looks and tries until one is done.
+The creation of a name begins with the guess that there is nothing of it, and mostly that is all.
 
 Where a member went away it may be unknown whether a try was done. Once it is certain that it will not be done
 any more, if it was not, a look tells: what was to be written is there.
@@ -18,7 +17,7 @@ from stractory.store.etcd.layout import Layout, Numbers
 from stractory.store.etcd.operations import Entry, Operation, Outcome
 from stractory.store.etcd.view import Seen, View
 from stractory.store.grouped import Change
-from stractory.store.rules import DEFINITION, QUARANTINE, RECORD
+from stractory.store.rules import DEFINITION, RECORD
 
 
 class Attempt:
@@ -40,24 +39,25 @@ class Attempt:
         self._layout = layout
         self._numbers = numbers
         self._after = after
-        self._key = layout.key(RECORD + self.name.encode())
-        self._keys = [key for entry in change.touches for key in self._keys_of(entry)]
-        self._looks = [operations.look(key) for key in self._keys]
-        guesses = (change.fresh and after is None) or not self._keys
-        self._seen: Seen | None = dict.fromkeys(self._keys) if guesses else None
+        self._key = layout.key(RECORD + name.encode())
+        self._seen: Seen | None = None
+        if change.fresh and after is None:
+            self._seen = {self._key: None}  # where there is no name, there is nothing beside it
+        elif not name:
+            self._seen = {}  # nothing depends on what was there
         self._tries: dict[bytes, bytes | None] = {}
         self._in_doubt = False
 
-    def _keys_of(self, entry: bytes) -> list[bytes]:
-        if entry[:1] == QUARANTINE:
-            return []  # nothing depends on what was there
-        key = self._layout.key(entry)
-        return [key, self._layout.ending(self.name)] if entry[:1] == RECORD else [key]
+    @property
+    def _keys(self) -> list[bytes]:
+        """What has to be known."""
+        keys = [self._layout.key(entry) for entry in self.change.touches]
+        return [*keys, self._layout.ending(self.name)]
 
     def operation(self, revision: int) -> Operation | None:
         """The next step, None where none is needed. At ``revision``, or later."""
         if self._seen is None:
-            return operations.nested(operations.transaction([], self._looks))
+            return operations.nested(operations.transaction([], map(operations.look, self._keys)))
         next = self._numbers.epoch(revision + 1)
         known_as = self._known_as(self._seen.get(self._key))
         view = View(self._layout, self._numbers, self._seen, self.name, next, known_as)
@@ -77,12 +77,15 @@ class Attempt:
             operations.delete(key) if value is None else operations.put(key, value)
             for key, value in self._tries.items()
         ]
-        return operations.nested(operations.transaction(guards, writes, self._looks))
+        return operations.nested(operations.transaction(guards, writes))
 
     def heard(self, outcome: Outcome, revision: int) -> None:
         """What became of that, at this revision."""
         if self._seen is not None and outcome.succeeded:
             self._is_done(revision)
+            return
+        if self._seen is not None:  # somebody has written there
+            self._seen = None
             return
         found = [operations.looked(response) for response in outcome.responses]
         self._seen = dict(zip(self._keys, found, strict=True))
@@ -94,7 +97,7 @@ class Attempt:
 
     def look_again(self) -> None:
         """Nobody knows whether it was done, but it is certain that it will not be done any more."""
-        if self._keys:
+        if self.name:
             self._seen = None
             self._in_doubt = True
 

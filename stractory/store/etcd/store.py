@@ -30,8 +30,8 @@ PATIENCE = 5.0
 PAGE = 1000
 """Most entries that are read at a time."""
 
-LARGEST = 1_400_000
-"""Bytes of a change: etcd takes no request of more than 1.5 MiB, unless it is told to."""
+LARGEST = 1_100_000
+"""Bytes of a change, which may be the last of its group: etcd takes no request of more than 1.5 MiB."""
 
 
 class EtcdStore(GroupedStore):
@@ -43,7 +43,8 @@ class EtcdStore(GroupedStore):
     numbers = True
     group_limit = 120
     """Nested transactions in one: with 128 operations, etcd's limit, each of them could have none."""
-    group_size = 1024 * 1024
+    group_size = 300_000
+    apart = True
 
     def __init__(self, client: Client, prefix: str, secrets: Sequence[bytes]) -> None:
         """Takes the prefix over. Raises StoreError."""
@@ -159,12 +160,6 @@ class EtcdStore(GroupedStore):
         if change.draft:
             self._creations[name] = change.work
         return super()._hand_in(change)
-
-    def _may_join(self, change: Change, group: list[Change]) -> bool:
-        """No name, nor anything else, is written twice in a transaction."""
-        taken = {entry for other in group for entry in other.touches}
-        size = sum(other.size for other in group) + change.size
-        return size <= self.group_size and taken.isdisjoint(change.touches)
 
     def _write(self, group: list[Change]) -> list[Any]:
         attempts: list[Attempt] = [change.work for change in group]
