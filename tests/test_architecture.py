@@ -215,7 +215,7 @@ def test_a_launcher_opens_no_code(program: Path) -> None:
 def test_the_store_is_the_registrys() -> None:
     users = {module.name for module in MODULES.values() if any(used.part == "store" for used in ours(module))}
     others = {name for name in users if not name.startswith(("stractory.store.", "stractory.registry."))}
-    assert others == {"stractory.commands.registry"}
+    assert others == {"stractory.commands.keeping", "stractory.commands.registry"}
     assert not any(used.part == "actors" for m in MODULES.values() if m.part == "store" for used in ours(m))
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from functools import partial
-from pathlib import Path
 
-from stractory.commands.config import Parser, Settings, address, choice, path, seconds_from, size_to
+from stractory.commands.config import Parser, Settings, address, choice, seconds_from, size_to
 from stractory.commands.daemon import (
     Hangups,
     add_common_settings,
@@ -24,13 +21,12 @@ from stractory.commands.daemon import (
     transport_security,
     warn_of_variables,
 )
+from stractory.commands.keeping import add_keeping_settings, audit_log, data_directory, open_store
 from stractory.commands.logs import set_up_logging
-from stractory.errors import ConfigError, StoreError
 from stractory.net import title
 from stractory.net.stacks import dump_on_signal
 from stractory.proof.keys import CLIENT, OPERATOR
 from stractory.registry.placement import POLICIES
-from stractory.store.data_directory import default_directory
 
 PROGRAM = "stractory"
 
@@ -39,24 +35,6 @@ SHORTEST_LEASE = 1.0
 
 LARGEST_MESSAGE = 64 * 1024 * 1024
 """Bytes: MESSAGE_LIMIT of wire/codec, which --help need not load."""
-
-NOWHERE = Path(os.devnull)
-
-
-def path_or_none(text: str) -> Path:
-    """A path, or "none" for NOWHERE. Raises ConfigError for a word that looks as if it meant that."""
-    if text == "none":
-        return NOWHERE
-    if text.lower() in ("no", "off", "false", "none"):
-        raise ConfigError(f"{text!r} is no path here: did you mean 'none'? A file of that name is ./{text}")
-    return path(text)
-
-
-def _usual_directory() -> str | None:
-    """Where data goes unless the user says otherwise, to be read."""
-    with contextlib.suppress(StoreError):
-        return str(default_directory("PORT"))
-    return None
 
 
 def make_parser() -> Parser:
@@ -72,19 +50,7 @@ def make_parser() -> Parser:
         default="15",
         help=f"until a silent worker is given up; {SHORTEST_LEASE:g} or more",
     )
-    parser.setting(
-        "data-dir",
-        type=path_or_none,
-        default=_usual_directory(),
-        usual=data_directory,
-        help="the folder of what survives a restart; none keeps it in memory, as the default does for port 0",
-    )
-    parser.setting(
-        "audit-log",
-        type=path_or_none,
-        usual=lambda settings: audit_log(settings, data_directory(settings)),
-        help="the record of who created and ended what; by default audit.log in data-dir, if there is one",
-    )
+    add_keeping_settings(parser)
     for role, default in (("client", "1M"), ("operator", "64M")):
         parser.setting(
             f"{role}-message-limit",
@@ -115,9 +81,7 @@ def _serve(settings: Settings) -> None:
     from stractory.registry.directory import Directory
     from stractory.registry.server import MESSAGE_LIMITS, RegistryServer
     from stractory.registry.service import Registry
-    from stractory.store.durable import DurableStore
     from stractory.store.lines import Lines
-    from stractory.store.memory import MemoryStore
 
     hangups = Hangups()
     dump_on_signal()
@@ -125,7 +89,7 @@ def _serve(settings: Settings) -> None:
     ring = load_keys(settings.key_file, *binds, of_registry=True)
     security = transport_security(settings)
     folder = data_directory(settings)
-    store = DurableStore(folder, *ring.secrets_for(b"store")) if folder else MemoryStore()
+    store = open_store(settings, folder, ring)
     record = audit_log(settings, folder)
     lines = Lines("audit-log", record, missing) if record else None
     directory = Directory(lease=settings.heartbeat_timeout, place=POLICIES[settings.placement])
@@ -163,19 +127,3 @@ def _serve(settings: Settings) -> None:
     store.close()
     if lines:
         lines.close()
-
-
-def audit_log(settings: Settings, folder: Path | None) -> Path | None:
-    """The file of the record of who did what; None for none. ``folder``: where data is."""
-    if settings.audit_log is None:
-        return folder / "audit.log" if folder else None
-    file: Path = settings.audit_log
-    return None if file == NOWHERE else file
-
-
-def data_directory(settings: Settings) -> Path | None:
-    """Where the registry keeps what outlives it; None for nowhere."""
-    if settings.sources["data-dir"] == "default":
-        return default_directory(settings.listen.port) if settings.listen.port else None
-    folder: Path = settings.data_dir
-    return None if folder == NOWHERE else folder

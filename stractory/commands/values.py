@@ -8,8 +8,10 @@ import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from stractory.errors import ConfigError
+from stractory.net.address import Address, address
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
@@ -92,6 +94,30 @@ def hosts(text: str) -> tuple[str, ...]:
                 f"{name!r} is not the name of a host, such as factory.example: there are no wildcards"
             )
     return names
+
+
+class Endpoint(NamedTuple):
+    """Where a member of etcd is; ``is_plain``: by http and not https."""
+
+    address: Address
+    is_plain: bool
+
+    def __str__(self) -> str:
+        return f"http{'' if self.is_plain else 's'}://{self.address}"
+
+
+def endpoints(text: str) -> tuple[Endpoint, ...]:
+    """URLs with commas between them, without a path: ``http://127.0.0.1:2379, https://etcd-2:2379``."""
+    found = []
+    for url in (part.strip() for part in text.split(",")):
+        scheme, _, where = url.partition("://")
+        if scheme not in ("http", "https") or ":" not in where:
+            raise ConfigError(f"{url!r} is not the URL of an endpoint, such as http://127.0.0.1:2379")
+        found.append(Endpoint(address(where.rstrip("/")), scheme == "http"))
+    return tuple(found)
+
+
+endpoints.__name__ = "urls"  # as --help shows it
 
 
 def choice(*words: str) -> Callable[[str], str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stractory.commands.registry import LARGEST_MESSAGE, audit_log, data_directory, make_parser
+from stractory.commands.keeping import audit_log, data_directory
+from stractory.commands.registry import LARGEST_MESSAGE, make_parser
 from stractory.wire.codec import MESSAGE_LIMIT
 
 
