@@ -47,11 +47,15 @@ def free_ports(count: int) -> list[int]:
 
 
 class Member:
-    """One of a cluster: a process that can be started as often as the test likes, with the same data."""
+    """One of a cluster: a process that can be started as often as the test likes, with the same data.
 
-    def __init__(self, name: str, endpoint: str, command: Sequence[str], log: Path) -> None:
+    ``plain``: where it answers in plain text, for the test's own questions.
+    """
+
+    def __init__(self, name: str, endpoint: str, plain: str, command: Sequence[str], log: Path) -> None:
         self.name = name
         self.endpoint = endpoint
+        self._plain = plain
         self._command = command
         self._log = log
         self._process: Any = None
@@ -90,7 +94,7 @@ class Member:
     def status(self) -> dict[str, Any]:
         """What it says of itself; nothing where it does not."""
         with suppress(OSError, ValueError):
-            request = urllib.request.Request(f"{self.endpoint}/v3/maintenance/status", b"{}")  # noqa: S310
+            request = urllib.request.Request(f"{self._plain}/v3/maintenance/status", b"{}")  # noqa: S310
             with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310  # a member of ours
                 told: dict[str, Any] = json.load(answer)
                 return told
@@ -118,18 +122,20 @@ class Etcd:
         names = [f"member-{number}" for number in range(1, size + 1)]
         everybody = ",".join(f"{name}={peer}" for name, peer in zip(names, peers, strict=True))
         self._prefixes = itertools.count(1)
-        scheme = "https" if any(option.startswith("--cert-file") for option in options) else "http"
+        secured = any(option.startswith("--cert-file") for option in options)
+        plain_ports = free_ports(size) if secured else clients
         self.members: list[Member] = []
-        for name, port, peer in zip(names, clients, peers, strict=True):
-            client = f"{scheme}://127.0.0.1:{port}"
+        for name, port, plain_port, peer in zip(names, clients, plain_ports, peers, strict=True):
+            plain = f"http://127.0.0.1:{plain_port}"
+            client = f"https://127.0.0.1:{port}" if secured else plain
             command = [
                 *(PROGRAM, f"--name={name}", f"--data-dir={self.folder / name}", "--log-level=warn"),
-                *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
+                *(f"--listen-client-urls={','.join({client, plain})}", f"--advertise-client-urls={client}"),
                 *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
                 *(f"--initial-cluster={everybody}", f"--initial-cluster-token={self.folder.name}"),
                 *options,
             ]
-            self.members.append(Member(name, client, command, self.folder / f"{name}.log"))
+            self.members.append(Member(name, client, plain, command, self.folder / f"{name}.log"))
 
     @property
     def endpoints(self) -> list[str]:

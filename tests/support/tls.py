@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 import gevent
@@ -53,7 +54,7 @@ def joined(transport: str) -> tuple[Connection, Connection]:
 def signed_by(
     authority: tuple[bytes, bytes] | None, *, passphrase: bytes | None = None
 ) -> tuple[bytes, bytes]:
-    """A certificate and its key, each in PEM, signed by an authority; without one it is one."""
+    """A certificate for loopback and its key, each in PEM, signed by an authority; without one it is one."""
     key: Any = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(8))])
     issuer, signer = name, key
@@ -65,6 +66,7 @@ def signed_by(
         .not_valid_before(datetime(2000, 1, 1))
         .not_valid_after(datetime(9999, 12, 31))
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(signer, hashes.SHA256())
     )
     locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()

@@ -54,6 +54,16 @@ class Attempt:
         keys = [self._layout.key(entry) for entry in self.change.touches]
         return [*keys, self._layout.ending(self.name)]
 
+    @property
+    def in_doubt(self) -> Attempt | None:
+        """This creation, where it may have written its name or yet may, else the one before it."""
+        return self._after if self.change.result.ready() and not self._tries else self
+
+    @property
+    def puts(self) -> bool:
+        """Whether it is to write more than that something is gone."""
+        return self._seen is not None and any(value is not None for value in self._tries.values())
+
     def operation(self, revision: int) -> Operation | None:
         """The next step, None where none is needed. At ``revision``, or later."""
         if self._seen is None:
@@ -109,9 +119,11 @@ class Attempt:
     def _known_as(self, there: Entry | None) -> int | None:
         """The draft by which the life that is there is known to whoever makes this change."""
         creation = self._after
-        if creation is None or there is None or creation._tries.get(self._key) != there.value:
-            return None
-        return creation.change.draft
+        while there is not None and creation is not None:
+            if creation._tries.get(self._key) == there.value:
+                return creation.change.draft
+            creation = creation._after
+        return None
 
 
 def name_of(change: Change) -> str:

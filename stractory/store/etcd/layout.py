@@ -4,6 +4,7 @@
 
     PREFIX/mark               the version of all this, and what epochs are counted from
     PREFIX/owner              which registry writes here
+    PREFIX/quota              nothing, written beside much
     PREFIX/names/NAME         the record of a life
     PREFIX/endings/NAME       the epoch of one that is to end for good
     PREFIX/latest/NAME        epoch and sequence number of the snapshot
@@ -13,7 +14,8 @@
     PREFIX/quarantine/DIGEST  until when
     PREFIX/workers/ID         leased: there as long as the worker lives
 
-All values but that of ``owner`` are sealed, see :mod:`stractory.store.seals`, under their whole key.
+All values but those of ``owner`` and ``quota`` are sealed under their whole key, see
+:mod:`stractory.store.seals`.
 
 A name is written when a life of it begins, and for nothing else: the revision of that says which life it is.
 So its **epoch** is ``began + 2 * revision``. ``began`` is the time when the prefix was first used, in
@@ -65,6 +67,7 @@ class Layout:
         self.prefix = prefix.rstrip("/").encode() + b"/"
         self._seals = [Seals(secret) for secret in secrets]
         self.mark, self.owner = self.prefix + b"mark", self.prefix + b"owner"
+        self.quota = self.prefix + b"quota"
 
     # ---- keys ----------------------------------------------------------------------------------------
 
@@ -85,6 +88,11 @@ class Layout:
     def ending(self, name: str) -> bytes:
         """Where it stands that a life is to end."""
         return self.endings + name.encode()
+
+    @property
+    def folders(self) -> list[bytes]:
+        """What all keys begin with whose values are sealed, but the mark."""
+        return [*(self.folder(table) for table in _FOLDERS), self.endings, self.uses]
 
     @property
     def endings(self) -> bytes:
@@ -163,9 +171,13 @@ class Layout:
         """Of what made it."""
         return mark.value[0] if mark.value else 0
 
+    def sealed_part(self, mark: Entry) -> Entry:
+        """All but its version."""
+        return mark._replace(value=mark.value[1:])
+
     def began(self, mark: Entry) -> int | None:
         """What epochs are counted from; None where it was made with another secret."""
-        match self.content(mark._replace(value=mark.value[1:])):
+        match self.content(self.sealed_part(mark)):
             case [int(), int() as began]:
                 return began
         return None

@@ -15,8 +15,9 @@ from stractory.store.etcd import operations
 from stractory.store.etcd.attempts import Attempt, name_of
 from stractory.store.etcd.client import RETRY, Client, InDoubt
 from stractory.store.etcd.layout import VERSION, Layout, Numbers
-from stractory.store.etcd.operations import Comparison, Entry, Operation, Outcome
+from stractory.store.etcd.operations import Entry, Operation, Outcome
 from stractory.store.etcd.ownership import Ownership
+from stractory.store.etcd.resealing import sealed_anew
 from stractory.store.grouped import Change, GroupedStore
 from stractory.store.interface import Contents, Snapshot
 from stractory.store.rules import DEFINITION, QUARANTINE, RECORD, SNAPSHOT
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 PATIENCE = 5.0
 """Seconds for which a change waits while etcd finds another leader: that takes it one or two."""
 
-PAGE = 1000
-"""Most entries that are read at a time."""
+PAGE, FEW = 1000, 10
+"""Most entries that are read at a time; where they may be large."""
 
 LARGEST = 1_100_000
 """Bytes of a change, which may be the last of its group: etcd takes no request of more than 1.5 MiB."""
@@ -55,9 +56,12 @@ class EtcdStore(GroupedStore):
         self._creations: dict[str, Attempt] = {}  # under way, or in doubt
         self._defined: set[bytes] = set()  # definitions that are there, for all that is known
         self._unreferred: set[bytes] = set()  # those that may have to go
-        self._numbers = Numbers(self._read_mark())
-        self._owner.take(PATIENCE)
         self._revision = 0  # the last that was heard of
+        try:
+            self._numbers = self._open()
+        except BaseException:
+            client.close()
+            raise
 
     # ---- as in Store ---------------------------------------------------------------------------------
 
@@ -98,14 +102,11 @@ class EtcdStore(GroupedStore):
 
     # ---- reading -------------------------------------------------------------------------------------
 
-    def _read(self, folder: bytes, keys_only: bool = False) -> list[Entry]:
+    def _read(self, folder: bytes, *, keys_only: bool = False, page: int = PAGE) -> Iterator[Entry]:
         """All entries whose keys begin so, as they were at one moment."""
-        return list(self._pages(folder, keys_only))
-
-    def _pages(self, folder: bytes, keys_only: bool) -> Iterator[Entry]:
         key, end, revision, more = folder, operations.end_of(folder), 0, True
         while more:
-            asked = operations.range_of(key, end, limit=PAGE, revision=revision, keys_only=keys_only)
+            asked = operations.range_of(key, end, limit=page, revision=revision, keys_only=keys_only)
             found = self._client.range(asked, PATIENCE)
             yield from found.entries
             revision, more = revision or found.revision, found.more
@@ -117,35 +118,61 @@ class EtcdStore(GroupedStore):
         found = self._client.range(operations.range_of(key), PATIENCE).entries
         return found[0] if found else None
 
-    def _read_mark(self) -> int:
-        """What epochs are counted from; written where there is nothing yet."""
-        key, deadline = self._layout.mark, time.monotonic() + PATIENCE
-        mark = operations.put(key, self._layout.mark_value(int(time.time() * 1_000_000)))
-        while True:
-            try:
-                self._client.transact([operations.unchanged(key, 0)], [mark])
-                break
-            except InDoubt as doubt:  # it is there then, or is written the next time
-                reason: StoreError = doubt.reason
-            except StoreUnreachable as error:
-                reason = error
-            if time.monotonic() >= deadline:
-                raise reason
-            gevent.sleep(RETRY)
-        entry = self._read_one(key)
-        where = f"the prefix {self._layout.prefix.decode()} of etcd"
-        if entry is None or (version := self._layout.version(entry)) != VERSION:
-            found = version if entry else "none"
+    # ---- the start -----------------------------------------------------------------------------------
+
+    def _open(self) -> Numbers:
+        """Be the owner of the prefix, which is made if missing. Raises StoreError."""
+        if mark := self._read_one(self._layout.mark):
+            self._check(mark)  # or a mistake would take it from its owner
+        self._owner.take(PATIENCE)
+        mark = self._read_one(self._layout.mark) or self._make_mark()
+        numbers = self._check(mark)
+        if self._layout.is_former(self._layout.sealed_part(mark)):
+            self._seal_anew(numbers)
+        return numbers
+
+    def _check(self, mark: Entry) -> Numbers:
+        """Raises StoreMismatch."""
+        where = f"the prefix {self._layout.prefix.decode().rstrip('/')} of etcd"
+        if (version := self._layout.version(mark)) != VERSION:
             raise StoreMismatch(
-                f"{where} has version {found}, and this registry reads {VERSION}: "
+                f"{where} has version {version}, and this registry reads {VERSION}: "
                 "start the one that made it, or use another etcd-prefix"
             )
-        if (began := self._layout.began(entry)) is None:
+        if (began := self._layout.began(mark)) is None:
             raise StoreMismatch(
                 f"{where} was made with another cluster key: start the registry with that, "
                 "or use another etcd-prefix"
             )
-        return began
+        return Numbers(began)
+
+    def _make_mark(self) -> Entry:
+        began = int(time.time() * 1_000_000)
+        key, value = self._layout.mark, self._layout.mark_value(began)
+        self._at_the_start([operations.put(key, value)])
+        return Entry(key, value, 0)
+
+    def _seal_anew(self, numbers: Numbers) -> None:
+        """All there is, and the mark when that is done."""
+        for folder in self._layout.folders:
+            entries = self._read(folder, page=FEW)
+            for together in sealed_anew(self._layout, numbers, entries):
+                self._at_the_start(together)
+        self._at_the_start([operations.put(self._layout.mark, self._layout.mark_value(numbers.began))])
+
+    def _at_the_start(self, then: Sequence[Operation]) -> None:
+        """Do what may be done twice. Raises StoreError."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._owner.renew(PATIENCE)
+                self._transact(then)
+                return
+            except InDoubt as doubt:
+                self._owner.doubt()
+                if time.monotonic() >= deadline:
+                    raise doubt.reason from None
+            gevent.sleep(RETRY)
 
     # ---- writing -------------------------------------------------------------------------------------
 
@@ -156,7 +183,9 @@ class EtcdStore(GroupedStore):
                 f"what is to be kept has {size} bytes, and etcd takes {LARGEST}"))  # fmt: skip
             return change.result
         name = name_of(change)
-        change.work = Attempt(change, self._layout, self._numbers, name, self._creations.get(name))
+        creation = self._creations.get(name)
+        after = creation.in_doubt if creation else None
+        change.work = Attempt(change, self._layout, self._numbers, name, after)
         if change.draft:
             self._creations[name] = change.work
         return super()._hand_in(change)
@@ -192,8 +221,11 @@ class EtcdStore(GroupedStore):
         asked = [(attempt, operation) for attempt, operation in steps if operation is not None]
         if not asked:
             return
-        outcome = self._transact([operation for _, operation in asked])
-        for (attempt, _), response in zip(asked, outcome.responses, strict=True):
+        then = [operation for _, operation in asked]
+        if any(attempt.puts for attempt, _ in asked):  # etcd counts no nested ones towards its quota
+            then.append(operations.put(self._layout.quota, b""))
+        outcome = self._transact(then)
+        for (attempt, _), response in zip(asked, outcome.responses, strict=False):
             attempt.heard(operations.of_nested(response), outcome.revision)
             if not attempt.done and (definition := attempt.change.definition):
                 self._defined.discard(definition.digest)  # perhaps that was missing
@@ -224,7 +256,7 @@ class EtcdStore(GroupedStore):
             self._defined.difference_update(digests)  # or nobody knows
 
     def _drop_if_unused(self, digest: bytes) -> Operation:
-        unused: Comparison = operations.none_below(self._layout.uses_of(digest))
+        unused = operations.none_below(self._layout.uses_of(digest))
         gone = operations.delete(self._layout.key(DEFINITION + digest))
         return operations.nested(operations.transaction([unused], [gone]))
 

@@ -1,0 +1,392 @@
+"""The store in etcd: what it outlives, what it refuses, and what becomes of it when members go away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreachable, StoreWithoutQuorum
+from stractory.store import grouped
+from stractory.store.etcd import operations
+from stractory.store.etcd import store as etcd_store
+from stractory.store.etcd.client import Client, InDoubt
+from stractory.store.etcd.store import EtcdStore
+from stractory.store.interface import Snapshot
+from tests.store.test_store import ECHO, ROOM, create, record
+from tests.support.etcd import Etcd, running
+from tests.support.green import green_until
+
+Open = Callable[..., EtcdStore]
+
+
+@pytest.fixture
+def opened() -> Iterator[list[EtcdStore]]:
+    """Stores that are closed at the end."""
+    stores: list[EtcdStore] = []
+    yield stores
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def open(etcd: Etcd, opened: list[EtcdStore], monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Stores of one prefix."""
+    return opener(etcd, opened, monkeypatch)
+
+
+@pytest.fixture
+def open_at_three(three_members: Etcd, opened: list[EtcdStore], monkeypatch: pytest.MonkeyPatch) -> Open:
+    return opener(three_members, opened, monkeypatch)
+
+
+def opener(etcd: Etcd, opened: list[EtcdStore], monkeypatch: pytest.MonkeyPatch) -> Open:
+    monkeypatch.setattr(grouped, "RETRY", 0.05)
+    prefix = etcd.new_prefix()
+
+    def open(*secrets: bytes) -> EtcdStore:
+        store = EtcdStore(Client(etcd.endpoints), prefix, secrets or [b"secret"])
+        opened.append(store)
+        return store
+
+    return open
+
+
+def key_of(store: EtcdStore, name: str) -> bytes:
+    return store._layout.key(b"r" + name.encode())
+
+
+def write(store: EtcdStore, key: bytes, value: bytes) -> None:
+    """As somebody else does."""
+    store._client.transact([], [operations.put(key, value)])
+
+
+def revision_of(store: EtcdStore, name: str) -> int:
+    entry = store._read_one(key_of(store, name))
+    assert entry is not None
+    return entry.revision
+
+
+# ---- what is there -----------------------------------------------------------------------------------------
+
+
+def test_all_is_there_after_a_restart(open: Open) -> None:
+    store = open()
+    before = store.load()
+    assert (before.records, before.quarantine) == ([], {})
+    one, two = create(store, "one", 5), create(store, "two", 7, ROOM)
+    gone = store.create(record("gone", 9, None), None).get()
+    assert gone is not None
+    store.update(record("two", two, ROOM)._replace(ending=True))
+    store.delete("gone", gone)
+    store.save_snapshot(Snapshot("one", one, 3, b"state"))
+    store.adopt(record("brought", 11))
+    store.quarantine(ECHO.digest, 123.5)
+    store.quarantine(ROOM.digest, 99.0)
+    store.quarantine(ROOM.digest, 0)
+    store.close()
+    store = open()
+    records, last_epoch, quarantine = store.load()
+    ending = record("two", two, ROOM)._replace(ending=True)
+    assert sorted(records) == [record("brought", 11), record("one", one), ending]
+    assert quarantine == {ECHO.digest: 123.5}
+    assert before.last_epoch < gone <= last_epoch
+    assert store.find_snapshot("one") == Snapshot("one", one, 3, b"state")
+    assert store.find_definition(ECHO.digest) == ECHO
+    assert create(store, "next", 0) > last_epoch
+
+
+def test_a_name_is_written_when_a_life_begins_and_for_nothing_else(open: Open) -> None:
+    store = open()
+    epoch = create(store, "room", 5)
+    revision = revision_of(store, "room")
+    assert epoch == store._numbers.epoch(revision)
+    store.save_snapshot(Snapshot("room", epoch, 1, b"state"))
+    store.update(record("room", epoch)._replace(ending=True)).get()
+    assert revision_of(store, "room") == revision
+    assert create(store, "room", epoch + 1)
+    assert revision_of(store, "room") > revision
+
+
+def test_epochs_of_another_etcd_are_above_those_before(
+    open: Open, etcd: Etcd, opened: list[EtcdStore]
+) -> None:
+    epoch = create(open(), "room", 5)
+    other = EtcdStore(Client(etcd.endpoints), etcd.new_prefix(), [b"secret"])
+    opened.append(other)
+    assert other.load().last_epoch > epoch
+
+
+def test_more_names_than_are_read_at_a_time(open: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(etcd_store, "PAGE", 7)
+    store = open()
+    for result in [store.create(record(f"room-{number}", 5), ECHO) for number in range(30)]:
+        result.get()
+    store = open()
+    assert len({found.name for found in store.load().records}) == 30
+
+
+def test_definitions_that_nothing_refers_to_are_dropped(open: Open) -> None:
+    store = open()
+    epoch = create(store, "room", 5)
+    key = store._layout.key(b"d" + ROOM.digest)
+    write(store, key, store._layout.sealed(key, ROOM.packed))
+    store = open()
+    store.load()
+    store.delete("other", epoch).get()
+    assert store.find_definition(ROOM.digest) is None
+    assert store.find_definition(ECHO.digest) == ECHO
+
+
+def test_a_definition_that_is_missing_is_put_there_again(open: Open) -> None:
+    store = open()
+    create(store, "one", 5)
+    store._client.transact([], [operations.delete(store._layout.key(b"d" + ECHO.digest))])
+    assert create(store, "two", 5)
+    assert store.find_definition(ECHO.digest) == ECHO
+
+
+# ---- seals -------------------------------------------------------------------------------------------------
+
+
+def test_what_was_altered_is_not_taken(open: Open, caplog: pytest.LogCaptureFixture) -> None:
+    store = open()
+    create(store, "room", 5)
+    create(store, "other", 5)
+    entry = store._read_one(key_of(store, "other"))
+    assert entry is not None
+    write(store, key_of(store, "room"), entry.value)  # a good one, but of another name
+    assert [found.name for found in open().load().records] == ["other"]
+    assert "what etcd has of the name 'room' was altered, and is not taken" in caplog.text
+
+
+def test_another_cluster_key_is_refused(open: Open) -> None:
+    store = open()
+    create(store, "room", 5)
+    with pytest.raises(StoreMismatch, match=r"the prefix /test-\d+ of etcd was made with another clust"):
+        open(b"another")
+    assert create(store, "hall", 5)  # it has not lost its prefix
+
+
+def test_another_version_is_refused(open: Open) -> None:
+    store = open()
+    write(store, store._layout.mark, b"\x09" + bytes(40))
+    with pytest.raises(StoreMismatch, match="has version 9, and this registry reads 1: start the one"):
+        open()
+
+
+def test_all_is_sealed_anew_after_a_change_of_keys(open: Open) -> None:
+    store = open()
+    epoch, ending = create(store, "room", 5), create(store, "ending", 6)
+    store.save_snapshot(Snapshot("room", epoch, 1, b"state"))
+    store.quarantine(ECHO.digest, 123.5)
+    store.update(record("ending", ending)._replace(ending=True)).get()
+    before = store.load()
+    store.close()
+    open(b"later", b"secret").close()
+    store = open(b"later")
+    after = store.load()
+    assert sorted(after.records) == sorted(before.records)
+    assert after.quarantine == before.quarantine
+    assert store.find_snapshot("room") == Snapshot("room", epoch, 1, b"state")
+    assert store.find_definition(ECHO.digest) == ECHO
+    assert create(store, "room", epoch + 1, replaces=epoch) > epoch
+
+
+# ---- one owner ---------------------------------------------------------------------------------------------
+
+
+def test_who_has_lost_the_prefix_writes_nothing_any_more(open: Open) -> None:
+    first = open()
+    create(first, "room", 5)
+    second = open()
+    with pytest.raises(StoreError, match="another registry has been started with the same etcd-prefix"):
+        create(first, "hall", 5)
+    assert create(second, "hall", 5)
+
+
+def test_what_was_in_doubt_when_ownership_was_renewed_is_never_done(open: Open) -> None:
+    store = open()
+    condition = store._owner.condition
+    store._owner.doubt()
+    store._owner.renew(0.0)
+    late = store._client.transact([condition], [operations.put(key_of(store, "room"), b"late")])
+    assert not late.succeeded
+    assert create(store, "room", 5)
+
+
+# ---- faults ------------------------------------------------------------------------------------------------
+
+
+class Unreliable:
+    """Has transactions of a store be done or not, without an answer either way."""
+
+    def __init__(self, store: EtcdStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._transact = store._client.transact
+        self.plan: list[bool] = []
+        monkeypatch.setattr(store._client, "transact", self)
+
+    def __call__(self, *args: Any) -> Any:
+        if not self.plan:
+            return self._transact(*args)
+        if self.plan.pop(0):
+            self._transact(*args)
+        raise InDoubt(StoreUnreachable("nobody has answered"))
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_what_is_in_doubt_is_looked_at(open: Open, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open()
+    first = create(store, "room", 5)
+    store.save_snapshot(Snapshot("room", first, 1, b"state")).get()
+    network = Unreliable(store, monkeypatch)
+    network.plan = [done]
+    assert store.save_snapshot(Snapshot("room", first, 2, b"later")).get()
+    network.plan = [done]
+    second = create(store, "room", first + 1, replaces=first)
+    assert second == store._numbers.epoch(revision_of(store, "room"))
+    network.plan = [done]
+    assert store.update(record("room", second)._replace(ending=True)).get()
+    network.plan = [done]
+    assert store.delete("room", second).get()
+    network.plan = [done]
+    assert create(store, "room", second + 1)
+    assert network.plan == []
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_creation_that_is_given_up_in_doubt_stands_in_nobodys_way(
+    open: Open, done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open()
+    monkeypatch.setattr(etcd_store, "PATIENCE", 0.0)
+    first = create(store, "room", 5)
+    network = Unreliable(store, monkeypatch)
+    network.plan = [done]
+    with pytest.raises(StoreUnreachable, match="store in etcd cannot be written: nobody has answered"):
+        create(store, "hall", first + 1)
+    store.delete("hall", first + 1).get()  # as the registry does
+    network.plan = [done, False, False]
+    for replaces in (first, first + 1, first + 1):  # as the registry does, with a number that it has chosen
+        with pytest.raises(StoreUnreachable):
+            create(store, "room", first + 1, replaces=replaces)
+    assert create(store, "room", first + 1, replaces=first + 1)
+    assert create(store, "hall", first + 1)
+    names = sorted(found.name for found in store.load().records)
+    assert names == ["hall", "room"]
+
+
+def test_what_has_happened_is_written_when_etcd_is_back(
+    open: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open()
+    monkeypatch.setattr(etcd_store, "PATIENCE", 0.0)
+    epoch = create(store, "room", 5)
+    network = Unreliable(store, monkeypatch)
+    network.plan = [False] * 4
+    deleted = store.delete("room", epoch)
+    with pytest.raises(StoreUnreachable):
+        deleted.get()
+    green_until(lambda: store._read_one(key_of(store, "room")) is None)
+    assert create(store, "room", epoch + 1)
+    assert "no actor can be created until it can" in caplog.text
+    green_until(lambda: not store.failing)
+
+
+def test_what_is_too_large_for_etcd_is_refused_alone(open: Open) -> None:
+    store = open()
+    large = record("large", 5)._replace(options={"filling": "x" * 2_000_000})
+    refused, small = store.create(large, ECHO), store.create(record("small", 5), ECHO)
+    with pytest.raises(StoreError, match=r"what is to be kept has 2\d+ bytes, and etcd takes 1100000"):
+        refused.get()
+    assert small.get()
+
+
+@pytest.fixture
+def small_etcd() -> Iterator[Etcd]:
+    yield from running(1, "--quota-backend-bytes=3000000")
+
+
+def test_a_full_etcd_names_its_reason(
+    small_etcd: Etcd, opened: list[EtcdStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open = opener(small_etcd, opened, monkeypatch)
+    store = open()
+    epoch = create(store, "room", 5)
+    with pytest.raises(StoreFull, match=r"etcd is full \(etcdserver: mvcc: database space exceeded\): "):
+        for sequence in range(1, 20):
+            store.save_snapshot(Snapshot("room", epoch, sequence, bytes(1_000_000))).get()
+    with pytest.raises(StoreFull):
+        create(store, "hall", epoch + 1)
+    assert store.find_definition(ECHO.digest) == ECHO
+    assert store.delete("room", epoch).get()
+
+
+def test_no_endpoint() -> None:
+    with pytest.raises(
+        StoreUnreachable, match=r"no endpoint of etcd answers; the last that was tried, http:"
+    ):
+        EtcdStore(Client(["http://127.0.0.1:1", "http://127.0.0.1:2"]), "/test", [b"secret"])
+
+
+def test_no_quorum(three_members: Etcd, open_at_three: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_at_three()
+    epoch = create(store, "room", 5)
+    monkeypatch.setattr(etcd_store, "PATIENCE", 0.0)
+    for member in three_members.members[:2]:
+        member.kill()
+
+    def refused() -> bool:
+        try:
+            create(store, "hall", epoch + 1)
+        except StoreWithoutQuorum as error:
+            return "etcd has no quorum: http://127.0.0.1:" in str(error)
+        except StoreUnreachable:  # the last leader is not given up yet
+            return False
+        raise AssertionError("it was created")
+
+    green_until(refused)
+    store.delete("hall", epoch + 1)  # as the registry does
+    deleted = store.delete("room", epoch)
+    three_members.mend()
+    green_until(lambda: store._read_one(key_of(store, "room")) is None)
+    green_until(deleted.ready)
+    assert create(store, "hall", epoch + 1)
+
+
+@pytest.mark.parametrize("harm", ["kill", "stop"])
+def test_a_leader_that_goes_away_loses_nothing(three_members: Etcd, open_at_three: Open, harm: str) -> None:
+    """Creations go on, by whichever member; what was acknowledged is there, and no name twice."""
+    store = open_at_three()
+    leader = three_members.leader
+    made: dict[str, int] = {}
+    failed: list[Exception] = []
+    enough = Event()
+
+    def make(writer: int) -> None:
+        number = 0
+        while not enough.is_set():
+            number += 1
+            name = f"{writer}-{number}"
+            try:
+                made[name] = create(store, name, 5)
+            except StoreError as error:
+                failed.append(error)
+
+    writers = [gevent.spawn(make, writer) for writer in range(20)]
+    green_until(lambda: len(made) > 100)
+    getattr(leader, harm)()
+    many = len(made)
+    green_until(lambda: len(made) > many + 200)
+    leader.go_on()
+    many = len(made)
+    green_until(lambda: len(made) > many + 200)
+    enough.set()
+    gevent.joinall(writers, raise_error=True)
+    assert failed == []
+    assert all(made.values())
+    found = {kept.name: kept.epoch for kept in store.load().records}
+    assert found == made
