@@ -14,6 +14,7 @@ import actors  # noqa: F401  # these register what they measure, in the order of
 import calls  # noqa: F401
 import echoes  # noqa: F401
 import events  # noqa: F401
+import in_etcd  # noqa: F401
 import lasting  # noqa: F401
 import proofs  # noqa: F401
 import report

@@ -140,11 +140,13 @@ def daemon(ready: str, *command: str) -> Iterator[Running]:
 class Factory:
     """A registry of its own, with a key of its own; pools and workers as they are asked for.
 
-    ``lasting``: its registry keeps its names on disk, as by default. ``tls``: all is encrypted.
+    ``lasting``: its registry keeps its names on disk, as by default; ``keeping``: more arguments of how.
+    ``tls``: all is encrypted.
     """
 
-    def __init__(self, lasting: bool = True, tls: bool = False) -> None:
+    def __init__(self, lasting: bool = True, tls: bool = False, keeping: Sequence[str] = ()) -> None:
         self._lasting = lasting
+        self._keeping = keeping
         self._tls = f"--tls={'auto' if tls else 'no'}"
         self._stack = contextlib.ExitStack()
 
@@ -159,6 +161,7 @@ class Factory:
                 f"--key-file={self.key_file}",
                 f"--data-dir={data}",
                 self._tls,
+                *self._keeping,
             )
             line, self.registry = self._stack.enter_context(daemon("ready", *command))
             self.address = line.split()[-1]

@@ -70,6 +70,7 @@ TARGETS = (
     Target("creates.among-5000", other("creates.among-0", "with none there"), least=0.8),
     Target("creates.threads", other("lasting.creates-in-memory", "kept in memory"), least=0.95),
     Target("lasting.fail-over", None, most=5, whole=True),
+    Target("lasting.records-in-etcd", None, least=3_000),
     Target("connects.at-once", peer("RPyC"), least=2),
     Target("connects.at-once", ORIGINAL, least=20),
     Target("connects.at-once", GEVENT_ECHO, least=1.25),

@@ -61,59 +61,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = [
-    "ActorEnded",
-    "ActorError",
-    "ActorExists",
-    "ActorExited",
-    "ActorHung",
-    "ActorLost",
-    "ActorNotFound",
-    "ActorNotPublic",
-    "ActorNotShippable",
-    "ActorQuarantined",
-    "ActorStartFailed",
-    "AuthError",
-    "CallError",
-    "CallTimeout",
-    "CallbackGone",
-    "ConfigError",
-    "ConnectErrors",
-    "DaemonFailed",
-    "ForbiddenRole",
-    "InvalidName",
-    "LinkClosed",
-    "LinkError",
-    "NoCompatibleWorker",
-    "NoWorkers",
-    "PageNotShown",
-    "PlacementError",
-    "PortUnavailable",
-    "ProtocolError",
-    "Recovering",
-    "RegistryUnavailable",
-    "RemoteError",
-    "SlowConsumer",
-    "SnapshotFailed",
-    "StaleLocation",
-    "StaleTicket",
-    "StoreError",
-    "StoreFull",
-    "StoreMismatch",
-    "StoreUnreachable",
-    "StoreWithoutQuorum",
-    "StractoryError",
-    "StreamReset",
-    "UnknownDefinition",
-    "UnknownMethod",
-    "UnreachableError",
-    "UntrustedWrapper",
-    "VersionMismatch",
-    "WorkerFull",
-    "WorkerNotFound",
-    "WorkerUnavailable",
-    "WrapperNotFound",
-]
+__all__ = ["ActorEnded", "ActorError", "ActorExists", "ActorExited", "ActorHung", "ActorLost"]
+__all__ += ["ActorNotFound", "ActorNotPublic", "ActorNotShippable", "ActorQuarantined", "ActorStartFailed"]
+__all__ += ["AuthError", "CallError", "CallTimeout", "CallbackGone", "ConfigError", "ConnectErrors"]
+__all__ += ["DaemonFailed", "ForbiddenRole", "InvalidName", "LinkClosed", "LinkError", "NoCompatibleWorker"]
+__all__ += ["NoWorkers", "PageNotShown", "PlacementError", "PortUnavailable", "ProtocolError", "Recovering"]
+__all__ += ["RegistryUnavailable", "RemoteError", "SlowConsumer", "SnapshotFailed", "StaleLocation"]
+__all__ += ["StaleTicket", "StoreError", "StoreFull", "StoreMismatch", "StoreUnreachable"]
+__all__ += ["StoreWithoutQuorum", "StractoryError", "StreamReset", "UnknownDefinition", "UnknownMethod"]
+__all__ += ["UnreachableError", "UntrustedWrapper", "VersionMismatch", "WorkerFull", "WorkerNotFound"]
+__all__ += ["WorkerUnavailable", "WrapperNotFound"]
 
 
 class StractoryError(Exception):

@@ -52,6 +52,44 @@ def test_where_data_and_the_record_will_go_is_shown(
     assert shown("--data-dir=none", "--audit-log=b") == [[name, "command", "line"] for name in ("none", "b")]
 
 
+ETCD = ("--store=etcd", "--etcd-endpoints=http://127.0.0.1:2379, http://[::1]:22379/")
+
+
+def test_where_etcd_is() -> None:
+    settings = make_parser().parse([*ETCD], {})
+    assert [str(one) for one in settings.etcd_endpoints] == ["http://127.0.0.1:2379", "http://[::1]:22379"]
+    assert settings.etcd_prefix == "/stractory"
+    beyond = ["--store=etcd", "--etcd-endpoints=http://etcd-1:2379", "--insecure-plaintext"]
+    assert make_parser().parse(beyond, {}).store == "etcd"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--store=redis"], "--store: 'redis' is not one of sqlite, etcd"),
+        (["--store=etcd"], "store = etcd needs etcd-endpoints, such as http://127.0.0.1:2379"),
+        ([ETCD[1]], "etcd-endpoints is set, but store is sqlite: set store = etcd"),
+        ([*ETCD, "--etcd-key=file"], "etcd-key is set, but no etcd-cert"),
+        (
+            ["--store=etcd", "--etcd-endpoints=http://etcd-1:2379"],
+            "etcd-endpoints: http://etcd-1:2379 is beyond loopback, in plain text: use https, "
+            "or insecure-plaintext = yes on a network you trust",
+        ),
+        (
+            ["--store=etcd", "--etcd-endpoints=127.0.0.1:2379"],
+            "--etcd-endpoints: '127.0.0.1:2379' is not the URL of an endpoint, such as http://127.0.0.1:2379",
+        ),
+    ],
+)
+def test_settings_of_etcd_that_cannot_be_meant(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit:
+        make_parser().parse(arguments, {})
+    assert exit.value.code == 2
+    assert capsys.readouterr().err == f"stractory: {told}\n"
+
+
 @pytest.mark.parametrize("word", ["no", "off", "False", "None"])
 def test_a_word_for_none_is_no_path(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import stractory
-from stractory.errors import ActorExists
+from stractory.errors import ActorExists, StoreError, StoreUnreachable
+from stractory.store.etcd.client import Client
+from stractory.store.etcd.operations import range_of
 from tests.lasting.test_snapshots import counter
 from tests.support.actors import echo
-from tests.support.cluster import Cluster, until
-from tests.support.etcd import Etcd
+from tests.support.cluster import BIN, PATIENCE, Cluster, until
+from tests.support.etcd import Etcd, free_ports
+from tests.support.programs import run_program, start_program
+
+ROOT = Path(__file__).parents[2]
 
 
-def on(etcd: Etcd, prefix: str) -> list[str]:
-    """What a registry is told."""
-    endpoints = ", ".join(etcd.endpoints)
-    return ["--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={prefix}"]
+class OnEtcd(Cluster):
+    """Its registry keeps what it knows there; ``store``: the arguments for that."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        endpoints = ", ".join(etcd.endpoints)
+        self.store = "--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={etcd.new_prefix()}"
+        super().__init__(workers=2, registry_arguments=[*self.store, "--heartbeat-timeout=3"])
 
 
 @pytest.fixture
-def cluster(etcd: Etcd) -> Iterator[Cluster]:
-    arguments = [*on(etcd, etcd.new_prefix()), "--heartbeat-timeout=3"]
-    with Cluster(workers=2, registry_arguments=arguments) as started:
+def cluster(etcd: Etcd) -> Iterator[OnEtcd]:
+    with OnEtcd(etcd) as started:
         yield started
 
 
-def test_a_registry_that_was_killed_knows_all_names(cluster: Cluster) -> None:
+def test_a_registry_that_was_killed_knows_all_names(cluster: OnEtcd) -> None:
     with cluster.client() as strac:
         before = strac.create("echo", echo)
         strac.create("counter", stractory.rpc(counter), restart="always", snapshot="each call")
@@ -45,7 +55,7 @@ def test_a_registry_that_was_killed_knows_all_names(cluster: Cluster) -> None:
         assert strac.get("counter").add() == 2
 
 
-def test_what_comes_back_does_though_worker_and_registry_died(cluster: Cluster) -> None:
+def test_what_comes_back_does_though_worker_and_registry_died(cluster: OnEtcd) -> None:
     with cluster.client() as strac:
         first = strac.create("counter", stractory.rpc(counter), restart="always", snapshot="each call")
         assert strac.get("counter").add() == 1
@@ -64,3 +74,82 @@ def test_what_comes_back_does_though_worker_and_registry_died(cluster: Cluster) 
         assert strac.get("counter").add() == 2
         (now,) = strac.list("counter")
         assert now.epoch > first.epoch
+
+
+def test_a_registry_without_its_etcd_says_so(etcd: Etcd) -> None:
+    with Cluster(workers=0) as cluster:
+        run = run_program(
+            [
+                *(sys.executable, str(BIN / "stractory"), "--listen=0", "--store=etcd"),
+                *("--etcd-endpoints=http://127.0.0.1:1", "--data-dir=none"),
+            ],
+            env=cluster.env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert run.returncode == 1
+    why = "the last that was tried, http://127.0.0.1:1: Connection refused"
+    assert run.stderr == f"stractory: no endpoint of etcd answers; {why}\n"
+
+
+def test_a_registry_that_another_has_followed_creates_nothing(cluster: OnEtcd, etcd: Etcd) -> None:
+    with cluster.client() as strac:
+        strac.create("one", echo)
+        other = cluster.daemon("stractory", "--listen=0", "--data-dir=none", *cluster.store)
+        other.wait_line("stractory registry ready")
+        with pytest.raises(StoreError, match="another registry has been started with the same etcd-prefix"):
+            strac.create("two", echo)
+        strac.connect("one").close()
+        assert other.end() == 0
+
+
+# ---- scripts/etcd-cluster ----------------------------------------------------------------------------------
+
+STARTER = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-m", "tests.support.etcd", "1"])
+sys.stdin.read()
+"""
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return start_program(
+        [sys.executable, *words], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def ready(process: subprocess.Popen[str]) -> list[str]:
+    """The endpoints that it tells."""
+    assert process.stdout is not None
+    return process.stdout.readline().removeprefix("etcd ready at ").strip().split(",")
+
+
+def answers(endpoints: list[str]) -> bool:
+    client = Client(endpoints)
+    try:
+        return client.range(range_of(b"key")).entries == []
+    except StoreUnreachable:
+        return False
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_an_etcd_for_trying_out_ends_by_a_signal(size: int, etcd: Etcd) -> None:
+    ports = [str(port) for port in free_ports(size)]
+    with start("-m", "tests.support.etcd", str(size), "--ports", *ports) as process:
+        endpoints = ready(process)
+        assert endpoints == [f"http://127.0.0.1:{port}" for port in ports]
+        assert answers(endpoints)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert not answers(endpoints)
+
+
+def test_an_etcd_for_trying_out_ends_with_whoever_started_it(etcd: Etcd) -> None:
+    with start("-c", STARTER) as starter:
+        endpoints = ready(starter)
+        assert answers(endpoints)
+        starter.kill()
+        until(lambda: not answers(endpoints))

@@ -4,6 +4,7 @@ from stractory.errors import ActorExists, ActorNotFound, InvalidName, NoCompatib
 from stractory.net.process import Process
 from stractory.registry.back_off import DELAYS, HEALTHY, delay
 from stractory.registry.directory import Directory
+from stractory.registry.epochs import Drafts
 from stractory.registry.records import Actor, Making, State, Worker
 from stractory.wire.changes import DRAINED
 from stractory.wire.life import Life, Phase, Report, Terms, check_name
@@ -110,6 +111,18 @@ def test_epochs_grow_though_the_wall_clock_goes_back(model: Model) -> None:
     one = model.create("one")
     model.wall -= 900
     assert model.create("two").epoch > one.epoch > 5_000_000_000_000
+
+
+def test_a_draft_is_above_what_was_given_and_below_what_will_be(model: Model) -> None:
+    model.directory.epochs = Drafts()
+    model.directory.epochs.given(100)
+    model.worker(b"1", life("reported", 5_000_000_000_000))  # by whom no number is given
+    one, two = model.reserve("one"), model.reserve("two")
+    assert 100 < one.epoch < 102 and 100 < two.epoch < 102
+    model.directory.number(two, 104)
+    assert (one.epoch, two.epoch) == (101, 104)
+    assert model.directory.find("two") is two
+    assert 104 < model.reserve("three").epoch < 106
 
 
 def test_placement_tells_what_there_is_and_what_to_do(model: Model) -> None:

@@ -280,8 +280,8 @@ class Held(NamedTuple):
     record: Record
     result: AsyncResult[int | None]
 
-    def keep(self) -> None:
-        self.result.set(self.record.epoch)
+    def keep(self, as_epoch: int = 0) -> None:
+        self.result.set(as_epoch or self.record.epoch)
 
     def fail(self) -> None:
         self.result.set_exception(StoreError("the disk is full"))
@@ -302,6 +302,12 @@ class Slow:
 
     def hold(self) -> None:
         self._passes = False
+
+    def keep_now(self, held: Held) -> int | None:
+        """As if the store had done it before it was told of anything else."""
+        epoch = self._keep(held.record, DEFINITION).get()
+        held.result.set(epoch)
+        return epoch
 
     def _create(self, record: Record, *args: Any) -> AsyncResult[int | None]:
         if self._passes:
@@ -344,6 +350,38 @@ def test_what_is_destroyed_before_it_is_kept_is_not_started(slow) -> None:
     error = creating.get(timeout=LIMIT)
     assert isinstance(error, ActorLost) and "destroyed" in str(error)
     assert worker.orders.empty()
+
+
+def test_a_worker_is_told_the_number_that_the_store_has_given(slow) -> None:
+    registry, worker, store = slow
+    creating = outcome(create, registry)
+    draft = store.next()
+    draft.keep(as_epoch=draft.record.epoch + 7)
+    order = worker.told("create")
+    assert order.args[0].epoch == draft.record.epoch + 7
+    order.answer.set()
+    assert creating.get(timeout=LIMIT).epoch == draft.record.epoch + 7
+
+
+@pytest.mark.parametrize("series", [in_etcd], indirect=True)
+def test_what_is_destroyed_when_the_store_has_just_numbered_it_leaves_nothing(slow, series: Series) -> None:
+    """The store was told of its draft, which meant nothing any more."""
+    registry, worker, store = slow
+    store.pass_on()
+    creating = outcome(create, registry, restart="always")
+    worker.told("create").answer.set()
+    info = creating.get(timeout=LIMIT)
+    store.hold()
+    creating = outcome(create, registry, name="other", restart="always")
+    held = store.next()
+    ending = outcome(registry.destroy, "other", LIMIT)
+    worker.told("destroy").answer.set()
+    assert ending.get(timeout=LIMIT) is None
+    assert series.store is not None
+    epoch = store.keep_now(held)
+    assert isinstance(creating.get(timeout=LIMIT), ActorLost)
+    series.store.settle().get()
+    assert epoch and [row.name for row in series.start().list_actors("*")] == [info.name]
 
 
 def test_what_loses_its_worker_before_it_is_kept_is_started_elsewhere(slow) -> None:
