@@ -319,10 +319,14 @@ def test_a_full_etcd_names_its_reason(
     with pytest.raises(StoreFull, match=r"etcd is full \(etcdserver: mvcc: database space exceeded\): "):
         for sequence in range(1, 20):
             store.save_snapshot(Snapshot("room", epoch, sequence, bytes(1_000_000))).get()
-    with pytest.raises(StoreFull):
-        create(store, "hall", epoch + 1)
     assert store.find_definition(ECHO.digest) == ECHO
-    assert store.delete("room", epoch).get()
+    adopted, deleted = store.adopt(record("brought", 5)), store.delete("room", epoch)
+    refused = store.create(record("hall", epoch + 1), ECHO)
+    for result in (adopted, refused):
+        with pytest.raises(StoreFull):
+            result.get()
+    green_until(lambda: store._read_one(key_of(store, "room")) is None)  # which takes no room
+    green_until(deleted.successful)
 
 
 def test_no_endpoint() -> None:

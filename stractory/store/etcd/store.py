@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult
 
-from stractory.errors import StoreError, StoreMismatch, StoreUnreachable
+from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreachable
 from stractory.store.etcd import operations
 from stractory.store.etcd.attempts import Attempt, name_of
 from stractory.store.etcd.client import RETRY, Client, InDoubt
@@ -207,12 +207,23 @@ class EtcdStore(GroupedStore):
                     self._give_up(attempts)
                     raise error.reason if isinstance(error, InDoubt) else error from None
                 gevent.sleep(RETRY)
-            except StoreError:
+            except StoreError as error:
+                if isinstance(error, StoreFull):
+                    self._do_what_takes_no_room(left)
                 self._give_up(attempts)
                 raise
         self._forget(attempts)
         self._drop_unreferred(attempts)
         return [attempt.made for attempt in attempts]
+
+    def _do_what_takes_no_room(self, attempts: Sequence[Attempt]) -> None:
+        """Ends need not wait until a full etcd has some."""
+        try:
+            self._go_on([each for each in attempts if not (each.puts or each.change.draft)])
+        except InDoubt:
+            self._owner.doubt()
+        except StoreError as error:
+            log.debug("not even ends can be written: %s", error)
 
     def _go_on(self, attempts: Sequence[Attempt]) -> None:
         """The next step of each. Raises StoreError, and InDoubt."""
@@ -275,6 +286,7 @@ class EtcdStore(GroupedStore):
                 attempt.change.result.set(attempt.made)
             else:
                 attempt.look_again()
+        self._forget([attempt for attempt in attempts if attempt.done])
 
     def _forget(self, attempts: Sequence[Attempt]) -> None:
         """Creations of which all is known: that were done, or after which something was."""
