@@ -23,6 +23,7 @@ UNPROVED = "401 Unauthorized"
 FORBIDDEN = "403 Forbidden"
 UNKNOWN = "404 Not Found"
 READ_ONLY = "405 Method Not Allowed"
+MISSING = "501 Not Implemented"
 BUSY = "503 Service Unavailable"
 
 _POLICY = (

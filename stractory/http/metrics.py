@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import Any, cast
 
 from stractory.errors import ConfigError
 from stractory.http.lag import LoopLag
@@ -13,16 +14,18 @@ from stractory.proof.proved import ProvedLinks
 try:
     from prometheus_client import Metric, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-    from prometheus_client.registry import Collector
 except ImportError:
-    raise ConfigError("http needs the package prometheus_client: pip install 'stractory[metrics]'") from None
+    MISSING = "/metrics needs the package prometheus_client: pip install prometheus_client"
+else:
+    MISSING = ""
+"""Why there are no numbers here, a sentence; "" where there are. All other pages do without that package."""
 
 PREFIX = "stractory_"
 
 _LIMITS = [*map(str, BOUNDS), "+Inf"]
 
 
-class Metrics(Collector):
+class Metrics:
     """What every process shows; ``links``: those of who proved who they are. Others add ``own``.
 
     No label has the name of an actor: there may be any number of them.
@@ -33,15 +36,17 @@ class Metrics(Collector):
         self._lag = LoopLag()
 
     def page(self) -> bytes:
-        """All of it."""
-        return generate_latest(self)
+        """All of it. Raises ConfigError where the package for it is missing."""
+        if MISSING:
+            raise ConfigError(MISSING)
+        return generate_latest(cast(Any, self))
 
     def own(self) -> Iterator[Metric]:
         """What processes of this sort alone have."""
         raise NotImplementedError
 
     def collect(self) -> Iterable[Metric]:
-        """Part of :class:`prometheus_client.registry.Collector`."""
+        """As a CollectorRegistry does, of which this is all that is asked."""
         yield from self.own()
         yield gauge("links", "Links of those who have proved a key or a ticket here", len(self._links))
         yield gauge("streams", "Streams open on these links", sum(len(link.streams) for link in self._links))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from stractory.errors import ProtocolError
+from stractory.errors import ConfigError, ProtocolError
 from stractory.http.access import Access
-from stractory.http.answers import BUSY, MALFORMED, METRICS, OK, UNKNOWN, Answer, problem, sentence
+from stractory.http.answers import BUSY, MALFORMED, METRICS, MISSING, OK, UNKNOWN, Answer, problem, sentence
 from stractory.http.request import Request
 
 Metrics = Callable[[], bytes]
-"""Makes the page of numbers."""
+"""Makes the page of numbers. Raises ConfigError where it cannot."""
 
 Obstacle = Callable[[], str]
 """Why this process is not ready, a sentence; "" when it is."""
@@ -39,13 +39,19 @@ class Health:
         """As a part."""
         match request.path:
             case "/metrics":
-                return Answer(OK, self._metrics(), METRICS)
+                return self._numbers()
             case "/livez":
                 return sentence(OK, "the event loop turns")
             case "/readyz":
                 obstacle = self._obstacle()
                 return sentence(BUSY if obstacle else OK, obstacle or "ready")
         return None
+
+    def _numbers(self) -> Answer:
+        try:
+            return Answer(OK, self._metrics(), METRICS)
+        except ConfigError as error:
+            return sentence(MISSING, str(error))
 
 
 class Pages:

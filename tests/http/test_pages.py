@@ -174,9 +174,15 @@ def test_where_they_are_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("module", ["registry", "worker"])
-def test_what_is_needed_is_told(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+def test_all_else_is_there_without_the_package_for_numbers(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
     for name in ("metrics", module):
         monkeypatch.delitem(sys.modules, f"stractory.http.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(ConfigError, match=r"pip install 'stractory\[metrics\]'"):
-        import_module(f"stractory.http.{module}")
+    import_module(f"stractory.http.{module}")
+    server = serve(import_module("stractory.http.metrics").Metrics([]).page)
+    with closing(server):
+        assert ask(server.address, "/livez").status == 200
+        page = ask(server.address, "/metrics")
+        assert page.status == 501 and "pip install prometheus_client" in page.body
