@@ -92,6 +92,14 @@ test("who moves is there once, and who changes state is not born", () => {
   assert.deepEqual(changes.born, []);
 });
 
+test("a life that follows one before is a move", () => {
+  const model = begun();
+  const changes = model.tick(tick(101, { born: [["a", "rpc", "h:2", "running", 2]], births: 1 }));
+  assert.deepEqual(changes.born, []);
+  assert.deepEqual(changes.moved.map(({ name, worker }) => [name, worker]), [["a", "h:2"]]);
+  assert.equal(changes.births, 0);
+});
+
 test("rates are made of two looks", () => {
   const model = begun();
   const at = (now, told) => model.tick(tick(now, { workers: [worker("h:1", { load: told })] }));

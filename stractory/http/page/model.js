@@ -10,8 +10,8 @@ const HISTORY = 120;
  * @typedef {{at: number, calls: number, errors: number, links: number, streams: number, cpu: number,
  *   memory: number, lag: number, received: number}} Load `at`: seconds by the worker's own clock
  * @typedef {{name: string, kind: string, worker: string, state: string, epoch: number}} Actor
- * @typedef {{whole: boolean, born: Actor[], died: {actor: Actor, reason: string}[], births: number,
- *   deaths: number, grown: Map<string, number>, workers: [string, string][]}} Changes what an event changed;
+ * @typedef {{whole: boolean, born: Actor[], moved: Actor[], died: {actor: Actor, reason: string}[],
+ *   births: number, deaths: number, grown: Map<string, number>, workers: [string, string][]}} Changes what an event changed;
  *   `grown`: by how many actors, by worker; `workers`: address and what became of it
  */
 
@@ -147,7 +147,8 @@ export class Model {
     const ended = (over.get(actor.name) ?? 0) >= actor.epoch;
     if (ended || (known && known.epoch > actor.epoch)) return;
     this.names?.set(actor.name, actor);
-    if (!known || known.epoch !== actor.epoch) changes.born.push(actor);
+    if (!known) changes.born.push(actor);
+    else if (known.epoch !== actor.epoch) changes.moved.push(actor);
   }
 
   #remember({ births, deaths }) {
@@ -158,7 +159,7 @@ export class Model {
 
 /** No changes. @returns {Changes} */
 function nothing() {
-  return { whole: false, born: [], died: [], births: 0, deaths: 0, grown: new Map(), workers: [] };
+  return { whole: false, born: [], moved: [], died: [], births: 0, deaths: 0, grown: new Map(), workers: [] };
 }
 
 /** The looks of the last seconds, with this one if it is new. A process that began anew begins anew here. */

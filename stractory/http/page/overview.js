@@ -73,10 +73,11 @@ export class Overview {
     say(byId("passing"), `${rate(each("births"))} born/s, ${rate(each("deaths"))} died/s`);
   }
 
-  #lately({ whole: all, born, died, workers }) {
+  #lately({ whole: all, born, moved, died, workers }) {
     const told = [];
     if (!all) for (const [address, state] of workers) told.push(this.#worker(address, state));
     for (const actor of born.slice(0, LATELY)) told.push(this.#actor("born", actor));
+    for (const actor of moved.slice(0, LATELY)) told.push(this.#actor(this.#move(actor), actor));
     for (const { actor, reason } of died.slice(0, LATELY)) told.push(this.#actor("died", actor, reason));
     const list = byId("lately");
     for (const item of told.slice(0, LATELY)) list.prepend(item);
@@ -86,6 +87,10 @@ export class Overview {
   #worker(address, state) {
     const name = shown(shortAddress(address, this.model.registry), 60);
     return this.#item(`worker ${name}`, state === "new" ? "has come" : `is ${state}`);
+  }
+
+  #move({ worker }) {
+    return worker ? `moved to ${shortAddress(worker, this.model.registry)}` : "waits for a worker";
   }
 
   #actor(what, actor, reason = "") {
