@@ -80,6 +80,8 @@ def listen(strac, name):
 def talk(strac, name, me):
     room = enter(strac, name)
     room.join(me, lambda who, text: print(f"<{who}> {text}"))
+    room.on("join", lambda who: print("*", who, "joined"))
+    room.on("part", lambda who: who == me or print("*", who, "left"))
     print("In the room:", ", ".join(room.list()))
     for line in sys.stdin:
         room.msg(me, line.rstrip("\n"))

@@ -154,6 +154,7 @@ def test_the_tutorial(machines: tuple[Machine, Machine]) -> None:
     one.wait_for("In the room: Alice")
     two.begin(bob)
     two.wait_for("In the room: Alice, Bob")
+    one.wait_for(r"\* Bob joined")
     one.press("Hello from one\n")
     two.wait_for("<Alice> Hello from one")
     two.press("Hello from two\n")
