@@ -184,7 +184,8 @@ class Membership:
                     if self._has_other_key():
                         break
         except (StractoryError, OSError) as error:
-            log.warning("no heartbeat: %s", error)
+            if not self._leaving:
+                log.warning("no heartbeat: %s", error)
             link.close()
         else:
             if link.ended is not None and not self._leaving:

@@ -24,7 +24,7 @@ PATIENCE = 5.0
 """Seconds that a worker has to answer, unless ``--timeout`` says otherwise."""
 
 PINGED = (
-    *(Column("what"), Column("address"), Column("reachable", yes), Column("seconds", milliseconds)),
+    *(Column("what"), Column("address"), Column("reachable", yes), Column("seconds", milliseconds, "time")),
     Column("problem"),
 )
 SECTIONS = (

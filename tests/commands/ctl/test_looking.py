@@ -158,7 +158,7 @@ def test_nobody_reads_any_more(ctl: Ctl, strac: stractory.Client, command: str) 
 
 def test_ping(ctl: Ctl, factory: Cluster) -> None:
     heading, registry, *workers = ctl("ping").splitlines()
-    assert heading.split() == ["WHAT", "ADDRESS", "REACHABLE", "SECONDS", "PROBLEM"]
+    assert heading.split() == ["WHAT", "ADDRESS", "REACHABLE", "TIME", "PROBLEM"]
     assert registry.split()[:3] == ["registry", factory.address, "yes"]
     assert [row.split()[0] for row in workers] == ["worker", "worker"]
     rows = json.loads(ctl("ping", "--json"))
