@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from time import monotonic
 from typing import Any
 from weakref import finalize
 
@@ -22,6 +23,10 @@ from stractory.net.threads import threads
 
 KILL_LIMIT = 1.0
 """Seconds that what still runs has to end when the loop does."""
+
+
+LOOK = 0.005
+"""Seconds between looks whether links are closed."""
 
 
 class LoopEnded(Exception):
@@ -143,10 +148,16 @@ class _Thread(threading.Thread):
         self.tasks.kill(timeout=KILL_LIMIT)
         if self._last is not None:
             self._last()
-        gevent.sleep(0)  # links that were dropped with it are closed
+        self._wait_for_links()
         threads().close()
         self._wake.close()
         hub.destroy(destroy_loop=True)
+
+    def _wait_for_links(self) -> None:
+        """Those that were dropped with it: another thread, which may just not run, has them closed here."""
+        late = monotonic() + KILL_LIMIT
+        while threads().links and monotonic() < late:
+            gevent.sleep(LOOK)
 
     def _do_jobs(self) -> None:
         while self._jobs:

@@ -154,6 +154,7 @@ class Link:
         """Read from now on."""
         if self.ended is None:
             self._started = True
+            self._threads.links += 1
             self._reading.start(self._read, ref(self))
             if isinstance(self._socket, TlsConnection) and self._socket.pending:
                 gevent.get_hub().loop.run_callback(self._read, ref(self))
@@ -303,6 +304,8 @@ class Link:
         if self.ended is not None:
             return
         self.ended = reason
+        if self._started:
+            self._threads.links -= 1
         self._reading.stop()
         self._reading.close()
         self.writer.close()

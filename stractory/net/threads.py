@@ -18,9 +18,10 @@ SPARE = 256
 
 
 class Threads:
-    """The green threads of one loop."""
+    """The green threads of one loop. ``links``: how many it reads and has to close."""
 
     def __init__(self) -> None:
+        self.links = 0
         self._hub: Any = gevent.get_hub()
         self._native = native_thread()
         self._spare: list[_Thread] = []

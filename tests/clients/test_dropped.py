@@ -14,6 +14,8 @@ import gevent
 import pytest
 
 import stractory
+from stractory.clients.loop import Loop
+from stractory.net.threads import threads
 from tests.clients.test_background import descriptors, loops
 from tests.factory.test_factory import exchange
 from tests.support.actors import echo
@@ -51,6 +53,12 @@ def relay(options):
     return handle
 
 
+@pytest.fixture(autouse=True)
+def thawed():
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def names(strac, name):
     """Of an rpc actor, an emitter and an echo."""
@@ -69,6 +77,7 @@ class Closed:
     def __init__(self):
         gc.collect()
         gevent.idle()
+        gc.freeze()  # what is looked through each time has nothing of what the tests before have left
         self._before = descriptors()
 
     def __call__(self):
@@ -109,6 +118,21 @@ def test_dropped_by_another_thread(cluster):
     thread.start()
     thread.join()
     green_until(closed)
+
+
+def test_the_loop_waits_until_its_links_are_closed():
+    """Whoever drops them may tell the loop, and not run for a while before that hears of its links."""
+    loop = Loop()
+    loop.start()
+    (thread,) = loops()
+    own = loop.run(threads)
+    own.links += 1
+    del loop
+    thread.join(0.1)
+    assert thread.ended and thread.is_alive()
+    own.links -= 1
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 @background
