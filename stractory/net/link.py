@@ -304,8 +304,7 @@ class Link:
         if self.ended is not None:
             return
         self.ended = reason
-        if self._started:
-            self._threads.links -= 1
+        self._threads.links -= int(self._started)
         self._reading.stop()
         self._reading.close()
         self.writer.close()
