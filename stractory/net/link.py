@@ -18,7 +18,6 @@ from gevent.event import Event
 
 from stractory.errors import ActorEnded, LinkClosed, LinkError, ProtocolError, StractoryError, StreamReset
 from stractory.net.counters import counters
-from stractory.net.outgoing import Outgoing
 from stractory.net.secured import Connection, TlsConnection, unwrapped
 from stractory.net.stream import Stream
 from stractory.net.threads import threads
@@ -127,12 +126,10 @@ class Link:
         self._session.finish(stream_id)
         self.writer.flush_soon()
 
-    def release(self, stream: Outgoing, abort: bool, code: int = 0) -> None:
+    def release(self, stream_id: int, abort: bool, code: int = 0) -> None:
         """The stream was closed here; what still comes for it is refused."""
-        if self.streams.pop(stream.id, None) is not None:
-            self._release(stream.id, abort, code)
-
-    def _release(self, stream_id: int, abort: bool, code: int = 0) -> None:
+        if self.streams.pop(stream_id, None) is None:
+            return
         if abort:
             self._session.reset(stream_id, code)
         else:
@@ -142,11 +139,7 @@ class Link:
 
     def drop(self, stream_id: int, abort: bool) -> None:
         """A stream was collected that nobody closed. It may be called from any thread, at any moment."""
-        self._later(self._dropped, stream_id, abort)
-
-    def _dropped(self, stream_id: int, abort: bool) -> None:
-        if self.ended is None and self.streams.pop(stream_id, None) is not None:
-            self._release(stream_id, abort)
+        self._later(self.release, stream_id, abort)
 
     # ---- reading ---------------------------------------------------------------------------------------
 

@@ -157,7 +157,7 @@ class Outgoing(SocketLike):
             if not backlog.size:
                 self._backlog = None
                 if self._closed:
-                    self._link.release(self, abort=False)
+                    self._link.release(self.id, abort=False)
 
     def _wait_sent(self) -> None:
         if self._backlog is not None:

@@ -199,7 +199,7 @@ class Stream(Outgoing):
         else:
             self._closed = True
             self._link.hold(self)  # until what was sent has left, or nothing of it does for too long
-            gevent.spawn_later(STILL_LIMIT, self._link.release, self, True)
+            gevent.spawn_later(STILL_LIMIT, self._link.release, self.id, True)
             self._end(None)
 
     def abort(self, code: int = 0) -> None:
@@ -210,13 +210,13 @@ class Stream(Outgoing):
     def give_up(self, error: Exception) -> None:
         """Give it up because of ``error``, which its user and receiver get."""
         if not self._closed and self._error is None:
-            self._link.release(self, abort=True)
+            self._link.release(self.id, abort=True)
             self.fail(error)
 
     def _close(self, abort: bool, code: int = 0) -> None:
         if not self._closed:
             self._closed = True
-            self._link.release(self, abort, code)
+            self._link.release(self.id, abort, code)
             self._forget_backlog()
             self._end(self._error)  # which its receiver may have been told of before, and close it for that
 
