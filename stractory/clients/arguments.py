@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from stractory.actors.definition import ActorDefinition
 from stractory.errors import ConfigError, InvalidName
-from stractory.net.address import Address, address
+from stractory.net.address import Address, address, addresses
 from stractory.wire.life import EACH_CALL, NEVER, NO_SNAPSHOTS, RESTARTS, check_name
 
 _IF_EXISTS = ("error", "get", "replace")
@@ -102,13 +102,17 @@ def _check_number(value: Any, argument: str) -> None:
         raise TypeError(f"{argument} is a number of seconds, not {value!r}")
 
 
-def registry_address(registry: Any) -> Address:
-    """Of an Address, "host:port", "port" or a port. Raises TypeError and ConfigError."""
-    if isinstance(registry, Address):
-        return registry
-    if not isinstance(registry, (str, int)) or isinstance(registry, bool):
-        raise TypeError(f'the address of a registry is "host:port" or a port, not {registry!r}')
-    return address(str(registry))
+def registry_addresses(registry: Any) -> tuple[Address, ...]:
+    """Of "host:port", "port", a port or an Address; of several in a sequence, or in a str with commas.
+
+    Raises TypeError and ConfigError.
+    """
+    several = isinstance(registry, Sequence) and not isinstance(registry, (str, bytes, Address))
+    given = registry if several else [registry]
+    for one in given:
+        if not isinstance(one, (str, int, Address)) or isinstance(one, bool):
+            raise TypeError(f'the address of a registry is "host:port" or a port, not {one!r}')
+    return addresses(",".join(map(str, given)))
 
 
 def joined_address(host: str, port: Any) -> Address:

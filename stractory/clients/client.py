@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,7 @@ class Client:
 
     def __init__(
         self,
-        registry: Address | str | int,
+        registry: str | int | Sequence[Address | str | int],
         *,
         key_file: Path | str | None = None,
         tls_ca: Path | str | None = None,
@@ -64,7 +64,7 @@ class Client:
         self._keyring: keys.KeyRing | None = None
         self._home = Home()
         self._events = Events(arguments.check_idle_timeout(idle_timeout))
-        where = arguments.registry_address(registry)
+        where = arguments.registry_addresses(registry)
         trust = Trust(tls_ca)
         self._registry = RegistryLink(where, self._keys, self._events.watch_registry, trust)
         self._workers = WorkerLinks(self, trust)
@@ -73,12 +73,17 @@ class Client:
         self._connector = Connector(self._registry, self._workers, wrappers, self._events, self._cache.saw)
 
     def __repr__(self) -> str:
-        return f"<stractory client of {self._registry.address}>"
+        return f"<stractory client of {self._registry.addresses}>"
 
     @property
     def registry(self) -> str:
-        """The address of its registry."""
+        """The address of its registry; of several the one that it is linked to, or tries first."""
         return str(self._registry.address)
+
+    @property
+    def registries(self) -> tuple[str, ...]:
+        """The addresses of all its registries, in the order in which they take each other's place."""
+        return tuple(map(str, self._registry.addresses.all))
 
     # ---- making and ending actors ----------------------------------------------------------------------
 
@@ -142,6 +147,7 @@ class Client:
         """
         arguments.check_one_name(name, "destroy")
         with self._within(timeout, f"destroy({name!r})", grace=GRACE) as deadline:
+            # Tried once: what has the name by the next time may be somebody else's.
             self._registry.call("destroy", name, deadline=deadline, tell_time=True, tries=1)
 
     def drain(self, worker: str, *, timeout: float = DEFAULT_TIMEOUT) -> dict[str, ActorInfo | None]:

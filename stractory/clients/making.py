@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from gevent import monkey
 
-from stractory.clients.arguments import joined_address, registry_address
+from stractory.clients.arguments import joined_address, registry_addresses
 from stractory.clients.background import BackgroundClient
 from stractory.clients.client import Client
 from stractory.errors import ConfigError
-from stractory.net.address import DEFAULT_HOST, Address, address
+from stractory.net.address import DEFAULT_HOST, Address, addresses
 
 DEFAULT_REGISTRY = "127.0.0.1:9000"
 DEFAULT_PORT = 9000
 
 
 def client(
-    registry: str | int | None = None,
+    registry: str | int | Sequence[str | int] | None = None,
     *,
     host: str | None = None,
     port: int | None = None,
@@ -32,7 +33,9 @@ def client(
 ) -> Client:
     """A client of the registry at "host:port", at a port of this machine, or at ``host=`` and ``port=``.
 
-    By default that is $STRACTORY_REGISTRY, or 127.0.0.1:9000. It dials at first use.
+    By default that is $STRACTORY_REGISTRY, or 127.0.0.1:9000. It dials at first use. Of a cluster with
+    several registries give all, in a sequence or with commas between them: the client begins with any, stays
+    with it, and goes on to the next when that one cannot be reached.
 
     ``key_file``: the cluster key, by default $STRACTORY_KEY_FILE or ~/.config/stractory/cluster.key.
     ``tls_ca``: a PEM file, by default $STRACTORY_TLS_CA, of the CA that has to have signed the certificates
@@ -49,9 +52,10 @@ def client(
     Raises ConfigError for an address that is none, and a ``tls_ca`` that cannot be used.
     """
     if host is None and port is None:
-        where = _given_address(registry)
+        where = _given_addresses(registry)
     elif registry is None:
-        where = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
+        given = joined_address(DEFAULT_HOST if host is None else host, DEFAULT_PORT if port is None else port)
+        where = (given,)
     else:
         raise ConfigError(f"either the registry {registry!r} or host= and port=, not both")
     make = partial(
@@ -67,11 +71,11 @@ def client(
     return make()
 
 
-def _given_address(registry: str | int | None) -> Address:
-    """As it was passed, or as the environment has it; "" counts as not given in both."""
+def _given_addresses(registry: str | int | Sequence[str | int] | None) -> tuple[Address, ...]:
+    """As they were passed, or as the environment has them; "" counts as not given in both."""
     if registry not in (None, ""):
-        return registry_address(registry)
+        return registry_addresses(registry)
     try:
-        return address(os.environ.get("STRACTORY_REGISTRY") or DEFAULT_REGISTRY)
+        return addresses(os.environ.get("STRACTORY_REGISTRY") or DEFAULT_REGISTRY)
     except ConfigError as error:
         raise ConfigError(f"STRACTORY_REGISTRY: {error}") from None

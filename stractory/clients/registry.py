@@ -1,16 +1,18 @@
-"""The client's link to its registry: dialled at first use, and again when it broke."""
+"""The client's link to one of its registries: dialled at first use, and again when it broke."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
 import gevent
 from gevent.lock import RLock
 
+from stractory.clients.addresses import Addresses
 from stractory.clients.deadline import GRACE, Deadline
 from stractory.errors import (
+    AuthError,
     LinkError,
     RegistryUnavailable,
     UnknownDefinition,
@@ -22,7 +24,7 @@ from stractory.net.calls import Calls
 from stractory.net.link import Link
 from stractory.net.trust import Trust
 from stractory.proof.dial import dial
-from stractory.proof.handshake import TIME_LIMIT
+from stractory.proof.handshake import TIME_LIMIT, Credential
 from stractory.proof.keys import CLIENT, OPERATOR, KeyRing
 from stractory.wire.dialling import Dial
 from stractory.wire.shipping import Definition
@@ -30,31 +32,40 @@ from stractory.wire.shipping import Definition
 RETRY_DELAY = 0.2
 """Seconds between attempts to reach a registry that was there before."""
 
+REFUSALS = (AuthError, VersionMismatch)
+"""What a registry has against this client. No waiting helps, but another may know better."""
+
 
 class RegistryLink:
-    """Calls the registry. ``on_link`` is told of each new link.
+    """Calls the registry at one of ``addresses``. ``on_link`` is told of each new link.
 
-    A registry that never answered is an error at once: the address is likely wrong. One that did is waited
-    for, within the time of the call, since it will be restarted.
+    It stays with the one that it has reached. When that link breaks, or there is none, each is tried at once,
+    in their order. Where none ever answered that is an error: the addresses are likely wrong. Else they are
+    waited for, within the time of the call, since one will be restarted.
     """
 
     def __init__(
         self,
-        address: Address,
+        addresses: Sequence[Address],
         keys: Callable[[], KeyRing],
         on_link: Callable[[Link], None],
         trust: Trust,
     ) -> None:
-        self.address = address
+        self.addresses = Addresses(addresses)
+        self._linked: Address | None = None  # the last that answered
         self._keys = keys
         self._trust = trust
         self._on_link = on_link
         self._dialling = RLock()
-        self._answered = False  # it was there once
         self._closings = 0
         self._link: Link | None = None
         self._calls: Calls | None = None
         self._defined: set[bytes] = set()  # digests of definitions that it was told over this link
+
+    @property
+    def address(self) -> Address:
+        """The registry that it is linked to, or was; before that, the one that is tried first."""
+        return self._linked or self.addresses.next
 
     @property
     def closed(self) -> bool:
@@ -74,8 +85,10 @@ class RegistryLink:
 
         It is the caller who cuts the call off at its deadline; with ``tell_time`` the registry is told of it,
         by the last argument. When the link breaks under way it is called again over a new one, until there
-        were so many ``tries``. ``defined`` is a definition that the registry has to know for it.
+        were so many ``tries``, however many registries there are: it may be this call that ends them.
+        ``defined`` is a definition that the registry has to know for it.
         """
+        gone: dict[str, None] = {}  # in the order in which they went
         for tried in count(1):
             calls = self._calls
             if calls is None or calls.stream.closed:
@@ -95,41 +108,52 @@ class RegistryLink:
                     raise  # the registry's own trouble, told over a link that is well
                 if self._calls is None:
                     raise RegistryUnavailable(f"this client was closed during {method}()") from error
+                gone[calls.stream.label] = None
                 if tried >= tries or deadline.passed:
-                    raise RegistryUnavailable(
-                        f"registry {self.address} went away during {method}()"
-                    ) from error
+                    raise RegistryUnavailable(f"{' and '.join(gone)} went away during {method}()") from error
                 if tried > 1:
                     gevent.sleep(RETRY_DELAY)
         raise AssertionError("not reached")
 
     def _connected(self, deadline: Deadline) -> Calls:
-        unavailable = deadline.limit(
-            f"registry {self.address} did not answer", RegistryUnavailable, grace=GRACE / 2
-        )
+        them = " and ".join(map(_label, self.addresses.all))
+        unavailable = deadline.limit(f"{them} did not answer", RegistryUnavailable, grace=GRACE / 2)
         closings = self._closings
         with unavailable, self._dialling:
             while self._calls is None or self._calls.stream.closed:
-                if self._closings != closings:
-                    raise RegistryUnavailable("this client was closed while its registry was away")
-                try:
-                    self._dial()
-                except VersionMismatch:  # a LinkError, but no waiting helps
-                    raise
-                except (UnreachableError, LinkError) as error:
-                    if not self._answered:
-                        raise RegistryUnavailable(f"no link to the registry: {self._why(error)}") from None
-                    if not deadline.allows(RETRY_DELAY):  # said now, for it tells more than that time is up
-                        late = deadline.spell("the registry did not come back")
-                        raise RegistryUnavailable(f"{late}: {self._why(error)}") from None
-                    gevent.sleep(RETRY_DELAY)
+                errors = self._dial_any(closings)
+                if not errors:
+                    continue
+                why = "; ".join(errors)
+                if all(isinstance(error, REFUSALS) for error in errors.values()):
+                    raise type(next(iter(errors.values())))(why)
+                if self._linked is None:
+                    raise RegistryUnavailable(f"no link to the registry: {why}")
+                if not deadline.allows(RETRY_DELAY):  # said now, for it tells more than that time is up
+                    late = deadline.spell("the registry did not come back")
+                    raise RegistryUnavailable(f"{late}: {why}")
+                gevent.sleep(RETRY_DELAY)
             return self._calls
 
-    def _dial(self) -> None:
+    def _dial_any(self, closings: int) -> dict[str, Exception]:
+        """The first that answers; else what was wrong with each, in words that name its address."""
         credential = self._keys().credential(OPERATOR, CLIENT)
-        link = dial(self.address, "registry", credential, trust=self._trust)
+        errors: dict[str, Exception] = {}
+        for address in self.addresses.round():
+            if self._closings != closings:
+                raise RegistryUnavailable("this client was closed while its registry was away")
+            try:
+                self._dial(address, credential)
+                return {}
+            except (*REFUSALS, UnreachableError, LinkError) as error:
+                text = str(error)
+                errors[text if str(address) in text else f"{address}: {text}"] = error
+        return errors
+
+    def _dial(self, address: Address, credential: Credential) -> None:
+        link = dial(address, "registry", credential, trust=self._trust)
         try:
-            stream = link.open(Dial("registry"), label=f"registry {self.address}")
+            stream = link.open(Dial("registry"), label=_label(address))
             stream.settimeout(TIME_LIMIT)
             limit = stream.wait_accepted()
             stream.settimeout(None)
@@ -139,16 +163,11 @@ class RegistryLink:
                 raise UnreachableError(str(error)) from None
             raise
         replaced, self._link, self._calls = self._link, link, Calls(stream, sends=limit)
+        self._linked = address
         self._defined.clear()
-        self._answered = True
         if replaced is not None:
             replaced.close(linger=0)  # it may be well, if only the stream was given up
         self._on_link(link)
-
-    def _why(self, error: Exception) -> str:
-        """In words that name the address, once."""
-        text = str(error)
-        return text if str(self.address) in text else f"{self.address}: {text}"
 
     def close(self) -> None:
         """End the link, and the calls that wait for an answer."""
@@ -156,3 +175,7 @@ class RegistryLink:
         link, self._link, self._calls = self._link, None, None
         if link is not None:
             link.close()
+
+
+def _label(address: Address) -> str:
+    return f"registry {address}"

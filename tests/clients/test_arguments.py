@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 
 import pytest
 
 import stractory
+from stractory.net.address import Address, addresses
 from stractory.wire.codec import MESSAGE_LIMIT
 from tests.support.actors import echo
 
@@ -168,6 +170,42 @@ def test_addresses():
     assert repr(stractory.client(host="::1")) == "<stractory client of [::1]:9000>"
 
 
+def test_several_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = "one:9000, [::1]:9001"
+    monkeypatch.setenv("STRACTORY_REGISTRY", two)
+    for made in (
+        stractory.client("one:9000,[::1]:9001"),
+        stractory.client(["one:9000", "[::1]:9001"]),
+        stractory.client((Address("one", 9000), Address("::1", 9001))),
+        stractory.client(background=True),
+        stractory.Client(addresses(two)),
+    ):
+        assert repr(made) == f"<stractory client of {two}>"
+        assert made.registries == ("one:9000", "[::1]:9001")
+        assert made.registry in made.registries
+    assert stractory.client([9000, 9001]).registries == ("127.0.0.1:9000", "127.0.0.1:9001")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ("one:9000,one:9000", stractory.ConfigError, "has one:9000 twice"),
+        ([9000, "127.0.0.1:9000"], stractory.ConfigError, "has 127.0.0.1:9000 twice"),
+        ("one:9000,", stractory.ConfigError, "'' is not an address"),
+        ([], stractory.ConfigError, "'' is not an address"),
+        (("127.0.0.1", 9000), stractory.ConfigError, "'127.0.0.1' is not an address"),
+        ([b"one:9000"], TypeError, '"host:port" or a port'),
+        ([True], TypeError, '"host:port" or a port'),
+        ({"one:9000"}, TypeError, '"host:port" or a port'),
+        (b"one:9000", TypeError, '"host:port" or a port'),
+    ],
+)
+def test_several_wrong_addresses(wrong, error, text):
+    for make in (stractory.client, stractory.Client):
+        with pytest.raises(error, match=re.escape(text)):
+            make(wrong)
+
+
 def test_an_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRACTORY_REGISTRY", "foo")
     for nothing in (None, ""):
@@ -185,7 +223,7 @@ def test_wrong_addresses():
             stractory.client(**wrong)
     for make in (stractory.client, stractory.Client):
         with pytest.raises(TypeError, match='"host:port" or a port'):
-            make(["127.0.0.1:9000"])
+            make({"127.0.0.1": 9000})
         with pytest.raises(stractory.ConfigError):
             make("nonsense")
 

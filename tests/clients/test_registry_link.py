@@ -22,18 +22,25 @@ ROW = ["name", "stream", "worker", 1, "running", 1.0, False, False, "never", "",
 
 
 class Script:
-    """A registry whose ``list``, ``create`` and ``wait`` do what a test wants with link and stream."""
+    """A registry whose ``list`` and some others do what a test wants with link and stream."""
 
     def __init__(self, keys, listed):
         self._keys = keys
         self._listed = listed
         self.accepts = True
+        self.proves = True
         self.calls = 0
         self.defined: list[bytes] = []
         self.links: list[Link] = []
-        self.listener = Listener(address("0"), self._handle, name="script")
+        self.listen(address("0"))
+
+    def listen(self, where):
+        self.listener = Listener(where, self._handle, name="script")
 
     def _handle(self, sock, peer):
+        if not self.proves:
+            sock.recv(1)  # until the client gives up
+            return
         prove_to_client(sock, "registry", holders(self._keys, ROLES))
         link = Link(sock, dialled=False, peer="client", serve=self._serve)
         self.links.append(link)
@@ -49,12 +56,9 @@ class Script:
             self.calls += 1
             return self._listed(self, link, stream)
 
-        def create(*args):
-            self.calls += 1
-            return self._listed(self, link, stream)
-
-        methods = {"list": listed, "create": create, "wait": listed, "lookup": lambda names: [None]}
-        Calls(stream, Serving({**methods, "define": self.defined.append}))
+        scripted = dict.fromkeys(("list", "create", "wait", "destroy"), listed)
+        others = {"lookup": lambda names: [None], "define": self.defined.append}
+        Calls(stream, Serving({**scripted, **others}))
 
 
 @pytest.fixture

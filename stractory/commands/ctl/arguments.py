@@ -85,7 +85,8 @@ def _common() -> Arguments:
     """What may stand before the command or after it; so there are no defaults, which would undo the first."""
     parser = Arguments(add_help=False, argument_default=argparse.SUPPRESS)
     add = _adder(parser)
-    add("--registry", metavar="address", help="where it is ($STRACTORY_REGISTRY, or 127.0.0.1:9000)")
+    where = "where it is, or several are, with commas ($STRACTORY_REGISTRY, or 127.0.0.1:9000)"
+    add("--registry", metavar="address", help=where)
     add("--key-file", metavar="file", complete=FILES, help="the cluster key ($STRACTORY_KEY_FILE)")
     add("--tls-ca", metavar="file", complete=FILES, help="the CA of all certificates ($STRACTORY_TLS_CA)")
     add("--timeout", type=seconds, metavar="seconds", help="how long it may take (30)")

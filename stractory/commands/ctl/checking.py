@@ -18,7 +18,6 @@ from stractory.net.address import address
 from stractory.proof import bearer, keys
 from stractory.proof.keys import CLIENT, NODE, OPERATOR
 from stractory.proof.probe import probe
-from stractory.wire.info import WorkerInfo
 
 PATIENCE = 5.0
 """Seconds that a worker has to answer, unless ``--timeout`` says otherwise."""
@@ -34,24 +33,27 @@ SECTIONS = (
 
 
 def ping(session: Session) -> int:
-    """The registry by a call; each worker by a connection, until it says its first word."""
+    """The registry by a call; others, and each worker, by a connection, until it says its first word."""
     client = session.client
     client.workers(timeout=session.timeout)  # dials, which is not to count
     began = time.monotonic()
     workers = sorted(client.workers(timeout=session.timeout))
     took = time.monotonic() - began
-    rows = [_row("registry", client.registry, took)]
-    rows += Pool(len(workers) or 1).map(partial(_ping, session.endless or PATIENCE), workers)
+    here = client.registry
+    others = [("registry", address) for address in client.registries if address != here]
+    others += [("isolated" if worker.isolated else "worker", worker.address) for worker in workers]
+    rows = [_row("registry", here, took)]
+    rows += Pool(len(others) or 1).map(partial(_ping, session.endless or PATIENCE), others)
     session.output.table(PINGED, rows)
     return WELL if all(row["reachable"] for row in rows) else UNREACHABLE
 
 
-def _ping(limit: float, worker: WorkerInfo) -> dict[str, Any]:
-    what = "isolated" if worker.isolated else "worker"
+def _ping(limit: float, pinged: tuple[str, str]) -> dict[str, Any]:
+    what, where = pinged
     try:
-        return _row(what, worker.address, probe(address(worker.address), limit))
+        return _row(what, where, probe(address(where), limit))
     except UnreachableError as error:
-        return _row(what, worker.address, None, str(error))
+        return _row(what, where, None, str(error))
 
 
 def _row(what: str, address: str, seconds: float | None, problem: str = "") -> dict[str, Any]:
