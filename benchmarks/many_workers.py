@@ -23,7 +23,7 @@ def main(registry: str, key_file: str, count: int) -> None:
     servers = [
         WorkerServer(
             Address("127.0.0.1", 0),
-            address(registry),
+            [address(registry)],
             ring,
             make_client=lambda: stractory.client(registry, key_file=key_file),
         )

@@ -16,6 +16,7 @@ from stractory.commands.config import (
     Parser,
     Settings,
     address,
+    addresses,
     choice,
     count,
     path,
@@ -80,7 +81,9 @@ LINKS = 4096
 
 def add_worker_settings(parser: Parser) -> None:
     """Declare HANDED_DOWN."""
-    parser.setting("registry", type=address, default="9000", help="where the registry is")
+    parser.setting(
+        "registry", type=addresses, default="9000", help="where the registry is, or several with commas"
+    )
     parser.setting(
         "working-dir",
         type=path,
@@ -197,7 +200,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
         settings.listen,
         settings.registry,
         keys,
-        make_client=lambda: Client(settings.registry, key_file=keys.path, tls_ca=trust.ca),
+        make_client=lambda: Client(server.membership.addresses(), key_file=keys.path, tls_ca=trust.ca),
         eager_ports=settings.actor_ports == "eager",
         port_range=settings.actor_port_range,
         allow_public=settings.allow_public_actors,
@@ -222,7 +225,8 @@ def _serve(settings: Settings, limits: Limits) -> None:
     watchdog = None
     if any(limits):
         accuse = [sys.executable, "-m", "stractory.worker.accusation"]
-        watchdog = Watchdog(limits, [*accuse, str(settings.registry), str(keys.path), str(trust.ca or "")])
+        registries = ",".join(map(str, settings.registry))
+        watchdog = Watchdog(limits, [*accuse, registries, str(keys.path), str(trust.ca or "")])
         watchdog.start()
     if settings.http is not None:
         from stractory.http.pages import Health, Pages
@@ -240,7 +244,7 @@ def _serve(settings: Settings, limits: Limits) -> None:
     if voucher is None:
         ready = gevent.spawn(server.membership.registered.wait)
         ready.link(lambda ready: say_ready(f"{READY}{server.address}"))
-        ready.link(lambda ready: limits.check_lease(server.membership.lease))
+        ready.link(lambda ready: limits.check_lease(server.membership.standing.lease))
     told.wait()
     server.close()
     if membership.ready() and membership.value is not None:

@@ -32,6 +32,6 @@ class WorkerMetrics(Metrics):
         hangs = sum(self._watchdog.interrupted.values()) if self._watchdog else 0
         yield counter("hangs", "Times at which an actor was stopped because it held up all others", hangs)
         registered = self._membership.is_registered
-        yield gauge("registered", "Whether this worker is registered with its registry", registered)
-        left = self._membership.lease_left
-        yield gauge("lease_left_seconds", "Until the registry gives this worker up", left)
+        yield gauge("registered", "Whether this worker is registered with a registry", registered)
+        left = self._membership.standing.lease_left
+        yield gauge("lease_left_seconds", "Until the registries give this worker up", left)

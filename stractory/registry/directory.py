@@ -230,7 +230,7 @@ class Directory:
         doomed = []
         for report in reports:
             before.pop(report.life.name, None)
-            if loser := self._adopt(worker, report, now):
+            if loser := self.report(worker, report, now):
                 doomed.append(loser)
         for actor in before.values():
             self._lose(actor, now, UNKNOWN)
@@ -239,7 +239,7 @@ class Directory:
         untold = worker.condemned - {actor.life for actor in doomed}
         return Registration(worker, [*doomed, *(Actor(life, worker) for life in untold)])
 
-    def _adopt(self, worker: Worker, report: Report, now: float) -> Actor | None:
+    def report(self, worker: Worker, report: Report, now: float) -> Actor | None:
         """Take what a worker reports as true, if it is the latest life of its name; returns the loser."""
         life, phase = report
         self.epochs.reported(life.epoch)

@@ -14,7 +14,7 @@ from stractory.registry.directory import Directory
 from stractory.registry.ledger import Ledger
 from stractory.registry.orders import Node, Orders
 from stractory.registry.quarantine import DEATHS, LENGTH, MARK, WITHIN, Quarantine
-from stractory.registry.records import PROBLEM_LIMIT, Registration, State, Worker
+from stractory.registry.records import PROBLEM_LIMIT, Actor, Registration, State, Worker
 from stractory.registry.renewals import Renewals
 from stractory.wire.changes import CRASHED, DRAINED, EXITED, WORKER_LOST
 from stractory.wire.life import ALWAYS, Life, Phase, Report
@@ -86,16 +86,27 @@ class Members:
             extra=worker.fields,
         )
         for actor in doomed:
-            log.warning(
-                "an actor named %r on %s was given up or has a successor: it is ended",
-                actor.name,
-                actor.worker.address,
-                extra=actor.fields,
-            )
-            self._orders.end_there(actor)
+            self._end_copy(actor)
         self._orders.isolation.end_if_idle(worker)
         self._changes.notify_all()  # names came, and names went
         return registration
+
+    def _end_copy(self, actor: Actor) -> None:
+        log.warning(
+            "an actor named %r on %s was given up or has a successor: it is ended",
+            actor.name,
+            actor.worker.address,
+            extra=actor.fields,
+        )
+        self._orders.end_there(actor)
+
+    def reported(self, worker: Worker, report: Report) -> None:
+        """What another registry of this cluster has had started, or has ended, on a worker of both."""
+        if self._directory.find_worker(worker.id) is not worker:  # given up, and its link about to end
+            return
+        if loser := self._directory.report(worker, report, time.monotonic()):
+            self._end_copy(loser)
+        self._changes.notify(report.life.name)
 
     def started(self, worker: Worker, name: str, epoch: int) -> None:
         """What a worker reported as starting runs. Who ordered it may have asked another registry."""

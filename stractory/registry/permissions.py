@@ -9,7 +9,7 @@ _METHODS = {
     (OPERATOR, CLIENT): ("lookup", "wait", "list", "workers", "watch", "facts", "load", "page_link"),
     (NODE,): (
         *("register", "beat", "leaving", "goodbye", "blame", "started", "ended", "exited"),
-        *("snapshot", "problem", "child_silent", "child_ended"),
+        *("reported", "snapshot", "problem", "child_silent", "child_ended"),
     ),
 }
 

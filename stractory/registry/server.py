@@ -74,7 +74,8 @@ class RegistryServer:
     """Listens, proves, and serves a :class:`Registry` over every link.
 
     ``message_limits``: as MESSAGE_LIMITS. ``audit`` records what operators do and who is refused.
-    ``page_link`` makes what opens its page to who has a key.
+    ``page_link`` makes what opens its page to who has a key. ``registries``: the addresses of all registries
+    of the cluster as workers reach them, this one first; none where there is no other.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class RegistryServer:
         limits: ConnectionLimits = USUAL,
         message_limits: Mapping[str, int] = MESSAGE_LIMITS,
         audit: Audit | None = None,
+        registries: Callable[[], list[str]] = list,
     ) -> None:
         self._registry = registry
         self._keys = keys
         self._message_limits = message_limits
         self._audit = audit or Audit()
+        self._registries = registries
         self._unproved = Unproved(limits)
         self.page_link: Callable[[Key], str] = _no_page
         self.links = ProvedLinks("registry", keys, limits.links, RegistryUnavailable)
@@ -131,7 +134,7 @@ class RegistryServer:
         limit = self._message_limits[identity.role]
         link.accept_stream(stream, encode_acceptance(limit))
         if identity.role == NODE:
-            methods = NodeMethods(self._registry.members, identity, link).methods
+            methods = NodeMethods(self._registry.members, identity, link, self._registries).methods
         else:
             methods = client_methods(self._registry, identity, link, self._audit)
             methods["page_link"] = partial(self._link_to_page, identity)
@@ -209,16 +212,23 @@ def _location(actor: Actor, issuer: Issuer) -> Location:
 class NodeMethods:
     """What one worker may call, and ``blame`` whoever watches over it."""
 
-    def __init__(self, members: Members, identity: Identity, link: Link) -> None:
+    def __init__(
+        self, members: Members, identity: Identity, link: Link, registries: Callable[[], list[str]]
+    ) -> None:
         self._members = members
+        self._registries = registries
         self._key = identity.key
         self._link = link
         self._worker: Worker | None = None
         self.methods: Methods = {"register": self._register, "blame": members.blame}
         told = (members.started, members.ended, members.exited, members.snapshot, members.problem)
-        for method in (members.beat, *told, members.child_ended, members.leaving, members.goodbye):
+        for method in (*told, members.child_ended, members.leaving, members.goodbye):
             self.methods[method.__name__] = partial(self._about_itself, method)
-        self.methods["child_silent"] = self._child_silent
+        self.methods |= {
+            "beat": self._beat,
+            "reported": self._reported,
+            "child_silent": self._child_silent,
+        }
 
     def _register(
         self,
@@ -228,9 +238,9 @@ class NodeMethods:
         runtime: str,
         reports: list[Any],
         parent: bytes = b"",
-    ) -> tuple[float, list[Life], float]:
-        """Returns the lease, how many seconds without a sign of life end it, lives that are to end, and the
-        time by which tickets are made."""
+    ) -> tuple[float, list[Life], float, list[str]]:
+        """Returns the lease, how many seconds without a sign of life end it, lives that are to end, the time
+        by which tickets are made, and the addresses of all registries."""
         told = [Report.from_wire(report) for report in reports]
         check_worker(id, address, runtime, parent, [report.life for report in told])
         known_as = Process.from_wire(process)
@@ -241,7 +251,16 @@ class NodeMethods:
         worker, doomed = self._members.register(node, id, address, runtime, told, parent)
         self._worker = worker
         self._link.call_at_end(lambda reason: _spawn(self._members.link_ended, worker, node))
-        return self._members.lease, [actor.life for actor in doomed], time.time()
+        return self._members.lease, [actor.life for actor in doomed], time.time(), self._registries()
+
+    def _beat(self, *told: Any) -> tuple[float, list[bytes], list[str]] | None:
+        answer = self._about_itself(self._members.beat, *told)
+        return None if answer is None else (*answer, self._registries())
+
+    def _reported(self, life: list[Any], phase: str) -> None:
+        report = Report.from_wire([life, phase])
+        check_lives([report.life])
+        self._about_itself(self._members.reported, report)
 
     def _child_silent(self, id: bytes, address: str, process: list[Any], life: list[Any]) -> None:
         told = Process.from_wire(process), Life.from_wire(life)
@@ -258,15 +277,25 @@ class NodeMethods:
 def check_worker(id: Any, address: Any, runtime: Any, parent: Any, lives: Iterable[Life]) -> None:
     """What a worker says of itself is told to all others, and kept for the next registry.
 
-    An epoch that no clock reaches in a century would leave none for those after it. Raises ProtocolError.
+    Raises ProtocolError.
     """
     texts = isinstance(address, str) and isinstance(runtime, str) and _is_short(address + runtime)
     places = texts and _is_address(address)
     ids = isinstance(id, bytes) and isinstance(parent, bytes) and 0 < len(id) <= ID_LIMIT >= len(parent)
-    last = (time.time() + CENTURY) * 1_000_000
-    if not (places and ids and all(0 < life.epoch < last for life in lives)):
+    if not (places and ids):
         raise ProtocolError("malformed description of a worker")
+    check_lives(lives)
+
+
+def check_lives(lives: Iterable[Life]) -> None:
+    """An epoch that no clock reaches in a century would leave none for those after it.
+
+    Raises ProtocolError.
+    """
+    last = (time.time() + CENTURY) * 1_000_000
     for life in lives:
+        if not 0 < life.epoch < last:
+            raise ProtocolError("malformed description of a worker")
         check_name(life.name)
 
 

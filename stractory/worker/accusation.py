@@ -1,7 +1,8 @@
-"""Tells the registry which definition's code has ended a worker, for the worker cannot any more.
+"""Tells a registry which definition's code has ended a worker, for the worker cannot any more.
 
-A program of its own, started by the watchman as ``python -m stractory.worker.accusation REGISTRY KEY-FILE
-TLS-CA MARK``. TLS-CA may be empty; MARK is the beginning of the definition's digest, in hexadecimal.
+A program of its own, started by the watchman as ``python -m stractory.worker.accusation REGISTRIES KEY-FILE
+TLS-CA MARK``. REGISTRIES have commas between them, any of them will do; TLS-CA may be empty; MARK is the
+beginning of the definition's digest, in hexadecimal.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ from stractory.proof.dial import dial
 from stractory.wire.dialling import Dial
 
 ATTEMPTS = 60
-"""One a second: a registry that is away for longer does not learn of it."""
+"""One a second: registries that are away for longer do not learn of it."""
 
 
 def main() -> None:
-    registry, key_file, ca, mark = sys.argv[1:]
+    registries, key_file, ca, mark = sys.argv[1:]
     for _ in range(ATTEMPTS):
-        try:
-            tell(registry, Path(key_file), bytes.fromhex(mark), Trust(ca or None))
-            return
-        except AuthError:
-            return  # the worker was told, and has written it down
-        except (StractoryError, OSError):
-            gevent.sleep(1.0)
+        for registry in registries.split(","):
+            try:
+                tell(registry, Path(key_file), bytes.fromhex(mark), Trust(ca or None))
+                return
+            except AuthError:
+                return  # the worker was told, and has written it down
+            except (StractoryError, OSError):
+                continue
+        gevent.sleep(1.0)
 
 
 def tell(registry: str, key_file: Path, mark: bytes, trust: Trust) -> None:

@@ -1,6 +1,6 @@
 """When a worker that is cut off must stop serving what the registry may make again elsewhere.
 
-The registry takes a worker for dead when a lease has passed since it last heard of it. What the worker knows
+A worker is taken for dead when a lease has passed since a registry last heard of it. What the worker knows
 is when it sent the last sign of life that was acknowledged, which is earlier; at two thirds of a lease after
 that it stops. So no two copies serve at once, however long this process or machine stood still.
 """
@@ -45,7 +45,7 @@ class Fence:
     def hold(self, lease: float, sent: float) -> None:
         """Registered, for so long a lease, by what was sent then."""
         self._limit = lease * SHARE
-        self._last = sent
+        self.acknowledged(sent)
         if self._timer is None:
             loop: Any = gevent.get_hub().loop
             # Before whatever else has become due: after a standstill nothing that was queued may be served.
@@ -58,7 +58,7 @@ class Fence:
         return boot_time() - self._last
 
     def acknowledged(self, sent: float) -> None:
-        """The registry has heard the sign of life that was sent then."""
+        """A registry has heard the sign of life that was sent then."""
         self._last = max(self._last, sent)
 
     def look(self) -> None:
@@ -71,7 +71,7 @@ class Fence:
         else:
             timer.close()
             log.warning(
-                "the registry acknowledged nothing for %g s: actors that come back elsewhere are suspended",
+                "no registry acknowledged anything for %g s: actors that come back elsewhere are suspended",
                 self._limit,
             )
 

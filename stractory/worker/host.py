@@ -100,6 +100,16 @@ class Host:
                 entry.task.wait()
         return entry is not None and entry.phase is Phase.RUNNING
 
+    def life(self, name: str, epoch: int) -> Life | None:
+        """The life with this epoch, in whatever phase, if it is here."""
+        entry = self._find(name, epoch)
+        return None if entry is None else entry.life
+
+    def runs(self, life: Life) -> bool:
+        """Whether it is here, and neither starts nor ends."""
+        entry = self._find(life.name, life.epoch)
+        return entry is not None and entry.phase is Phase.RUNNING
+
     def find(self, name: str, epoch: int) -> Actor:
         """Raises StaleLocation unless this very life of the name runs here."""
         entry = self._entries.get(name)

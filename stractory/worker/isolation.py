@@ -14,6 +14,7 @@ import gevent
 from gevent import subprocess
 
 from stractory.errors import ActorStartFailed, PlacementError, WorkerFull
+from stractory.net.address import Address
 from stractory.net.descriptors import is_lack
 from stractory.net.process import environment, in_words, pass_on
 from stractory.worker.voucher import Note, Voucher
@@ -70,8 +71,11 @@ class Children:
         self._running: dict[bytes, Child] = {}
         self._closing = False
 
-    def start(self, id: bytes) -> None:
-        """Start a child that registers under this id. Raises WorkerFull, PlacementError, ActorStartFailed."""
+    def start(self, id: bytes, registries: Sequence[Address] = ()) -> None:
+        """Start a child that registers under this id, with these registries if it is told of any.
+
+        Raises WorkerFull, PlacementError, ActorStartFailed.
+        """
         if self._closing:
             raise PlacementError("the worker that was to start a process is about to end")
         staying = [child for child in self._running.values() if not child.ending]
@@ -79,7 +83,7 @@ class Children:
             raise WorkerFull(f"a worker has at most {self._limit} isolated actors (isolated-limit)")
         self._starting.add(id)
         try:
-            child = self._running[id] = self._open(Voucher.make(id, self.parent))
+            child = self._running[id] = self._open(Voucher.make(id, self.parent), registries)
         except OSError as error:
             refusal = WorkerFull if is_lack(error) else ActorStartFailed
             raise refusal(f"its process could not be started: {error}") from None
@@ -89,12 +93,13 @@ class Children:
         if self._closing:
             child.end()
 
-    def _open(self, voucher: Voucher) -> Child:
+    def _open(self, voucher: Voucher, registries: Sequence[Address]) -> Child:
         # Its output goes where this worker's does. A session of its own keeps a terminal's Ctrl-C
         # from it, as a pool's workers.
+        told = [f"--registry={','.join(map(str, registries))}"] if registries else []
         try:
             process = subprocess.Popen(
-                [*self._command, f"--isolated={voucher.descriptor}"],
+                [*self._command, *told, f"--isolated={voucher.descriptor}"],
                 stdin=subprocess.PIPE,
                 pass_fds=(voucher.descriptor,),
                 cwd=self._folder,

@@ -1,9 +1,9 @@
-"""A worker: its door for clients, its link to the registry, and what each may ask of it."""
+"""A worker: its door for clients, its links to registries, and what each may ask of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,19 +53,19 @@ Methods = dict[str, Callable[..., Any]]
 
 
 class WorkerServer:
-    """Runs actors for a registry, ``max_actors`` at most; 0 is any number.
+    """Runs actors for its registries, ``max_actors`` at most; 0 is any number.
 
     ``eager_ports``: every actor gets a port of its own at once. ``imports_only``: it starts no actors whose
     init is shipped, only those whose init it can import. ``make_client`` makes the clients that actors
     reach others by, for each a new one. ``children``: the processes that it starts for isolated actors.
-    ``voucher``: what it shares with its parent, if it is such a process. ``dismissed`` is called when the
+    ``voucher``: what it shares with its parent, if it is such a process. ``dismissed`` is called when a
     registry tells it to leave: whoever runs it is to close it then.
     """
 
     def __init__(
         self,
         listen: Address,
-        registry: Address,
+        registries: Sequence[Address],
         keys: KeyRing,
         *,
         make_client: Callable[[], Any],
@@ -99,7 +99,7 @@ class WorkerServer:
             imports_only=imports_only,
         )
         ports = Ports(listen.host, port_range, security)
-        self._tickets = Tickets(keys, lambda: self.membership.registry_time())
+        self._tickets = Tickets(keys, lambda: self.membership.standing.registry_time())
         self._ports = ActorPorts(
             ports, keys, self._tickets, allow_public, self._proof_limit, Unproved(limits)
         )
@@ -107,19 +107,9 @@ class WorkerServer:
             self._listener = Listener(listen, self._handle, name="worker", security=security)
         else:
             self._listener = ports.listen(self._handle, name="worker")
-        looks = Looks(self._host, self.links)
-        self._for_registry: Methods = {
-            "define": self._host.define,
-            "create": self._create,
-            "destroy": self._destroy,
-            "isolate": self._children.start,
-            "end_child": self._children.end,
-            "leave": self._leave,
-            "look": looks.look,
-            "facts": looks.facts,
-        }
+        self._looks = Looks(self._host, self.links)
         self.membership = Membership(
-            registry,
+            registries,
             keys,
             trust,
             listening=self._listener.address,
@@ -204,15 +194,42 @@ class WorkerServer:
         """``method``, for whoever has a ticket to the actor."""
         return lambda name, epoch, ticket: method(self._find(link, holder, name, epoch, ticket))
 
-    def _serve_registry(self, link: Link, stream: Stream, dial: Dial) -> None:
+    def _serve_registry(self, registry: Address, link: Link, stream: Stream, dial: Dial) -> None:
         link.accept_stream(stream)
-        Calls(stream, Serving(self._for_registry))
+        Calls(stream, Serving(self._for_registry(registry)))
+
+    def _for_registry(self, registry: Address) -> Methods:
+        return {
+            "define": self._host.define,
+            "create": partial(self._create_for, registry),
+            "destroy": partial(self._destroy_for, registry),
+            "isolate": partial(self._isolate_for, registry),
+            "end_child": self._children.end,
+            "leave": self._leave,
+            "look": self._looks.look,
+            "facts": self._looks.facts,
+        }
+
+    # ---- what one registry orders, and the others are told ---------------------------------------------
+
+    def _create_for(self, registry: Address, life: list[Any], *made: Any) -> None:
+        self.membership.tell_running(self._create(life, *made), but=registry)
+
+    def _destroy_for(self, registry: Address, name: str, epoch: int) -> None:
+        if life := self._host.life(name, epoch):
+            self.membership.tell_ending(life, but=registry)
+        self._destroy(name, epoch)
+        if life:
+            self.membership.tell_ended(life, but=registry)
+
+    def _isolate_for(self, registry: Address, id: bytes) -> None:
+        self._children.start(id, self.membership.addresses(first=registry))
 
     # ---- what may be asked -----------------------------------------------------------------------------
 
     def _create(
         self, life: list[Any], digest: bytes, options: dict[str, Any], state: bytes | None = None
-    ) -> None:
+    ) -> Life:
         told = Life.from_wire(life)
         if told.terms.public:
             self._ports.check_public(told.name)
@@ -231,8 +248,10 @@ class WorkerServer:
                     raise WorkerFull(str(error)) from None
                 raise
         if self._voucher is not None:
-            self._voucher.write_note(Note(self.membership.advertised, told))
+            self._voucher.write_note(Note(self.membership.standing.advertised, told))
+            self.membership.occupied()
             title.show(f"isolated actor {title.shown(told.name)}")
+        return told
 
     def _destroy(self, name: str, epoch: int) -> None:
         self._forget_note()
@@ -243,7 +262,7 @@ class WorkerServer:
         self.membership.tell_exit(life, status)
 
     def _leave(self) -> None:
-        log.info("the registry tells this worker to leave")
+        log.info("a registry tells this worker to leave")
         self.dismissed()
 
     def _forget_note(self) -> None:

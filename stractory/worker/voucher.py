@@ -50,13 +50,14 @@ class Voucher:
         return cls(descriptor)
 
     def last_acknowledged(self) -> float:
-        """When the last sign of life was sent that the registry acknowledged for the child; see Fence."""
+        """When the last sign of life was sent that a registry acknowledged for the child; see Fence."""
         (sent,) = _STAMP.unpack(os.pread(self.descriptor, _STAMP.size, _STAMP_AT))
         return float(sent)
 
     def acknowledge(self, sent: float) -> None:
-        """By the parent: the registry has heard what was sent then."""
-        os.pwrite(self.descriptor, _STAMP.pack(sent), _STAMP_AT)
+        """By the parent: a registry has heard what was sent then."""
+        if sent > self.last_acknowledged():  # of several registries one may take longer to answer
+            os.pwrite(self.descriptor, _STAMP.pack(sent), _STAMP_AT)
 
     @property
     def note(self) -> Note | None:

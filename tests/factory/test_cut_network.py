@@ -9,7 +9,7 @@ import stractory
 from stractory.errors import UnreachableError
 from stractory.net.address import address
 from stractory.proof import keys
-from stractory.worker import membership
+from stractory.worker import registry_link
 from stractory.worker.server import WorkerServer
 from tests.factory.test_factory import Leaver, exchange, gated_leaver
 from tests.support.actors import Gate, echo
@@ -21,10 +21,10 @@ class Wire:
     """What a worker of this process dials its registry over. It can be cut."""
 
     def __init__(self, monkeypatch):
-        self._dial = membership.dial
+        self._dial = registry_link.dial
         self._link = None
         self._cut = False
-        monkeypatch.setattr(membership, "dial", self.dial)
+        monkeypatch.setattr(registry_link, "dial", self.dial)
 
     def dial(self, *args):
         if self._cut:
@@ -47,7 +47,7 @@ def wire(monkeypatch):
     with Cluster(workers=0) as cluster, cluster.client() as strac:
         worker = WorkerServer(
             address("127.0.0.1:0"),
-            address(cluster.address),
+            [address(cluster.address)],
             keys.load(cluster.key_file),
             make_client=cluster.client,
         )

@@ -8,9 +8,11 @@ from typing import Any
 import gevent
 import pytest
 
+from stractory.errors import InvalidName, ProtocolError
 from stractory.net.address import Address
 from stractory.net.calls import Calls
 from stractory.net.link import Link
+from stractory.net.process import own
 from stractory.proof import keys
 from stractory.proof.dial import dial
 from stractory.proof.handshake import Identity, prove_to_client
@@ -19,7 +21,16 @@ from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
 from stractory.registry.service import Registry
 from stractory.wire.dialling import Dial
+from stractory.wire.life import Life, Phase
 from tests.support.green import green_until
+
+ROOM = Life("room", "stream", 7, 1.0, b"create", False)
+
+
+def serve(link: Link, stream: Any, dial: Dial) -> None:
+    """Nothing, as a worker."""
+    link.accept_stream(stream)
+    Calls(stream)
 
 
 @pytest.fixture
@@ -75,3 +86,28 @@ def test_the_end_of_a_link_ends_what_waits_for_it(server: RegistryServer, link: 
     link.close()
     green_until(lambda: "nobody" not in changes._events)
     waiting.kill()
+
+
+def test_workers_are_told_of_all_registries_and_tell_what_others_have_ordered(ring: keys.KeyRing) -> None:
+    registries = ["127.0.0.1:9000"]
+    directory = Directory()
+    server = RegistryServer(
+        Registry(directory), Address("127.0.0.1", 0), ring, registries=lambda: list(registries)
+    )
+    link = dial(server.address, "registry", ring.credential(keys.NODE), serve=serve)
+    worker = ask(link)
+    assert worker.call("register", b"1", "127.0.0.1:1", own(), "any", [])[3] == registries
+    registries.append("127.0.0.1:9001")
+    assert worker.call("beat")[2] == registries
+    worker.post("reported", (ROOM, Phase.RUNNING), {})
+    green_until(lambda: directory.find("room"))
+    assert directory.lookup("room").epoch == ROOM.epoch
+    for malformed in (
+        [ROOM, "asleep"],
+        [ROOM._replace(epoch=2**61), Phase.RUNNING],
+        [ROOM._replace(name=""), Phase.ENDING],
+    ):
+        with pytest.raises((ProtocolError, InvalidName)):
+            worker.call("reported", *malformed)
+    link.close()
+    server.close()

@@ -123,6 +123,42 @@ def life(epoch, create_id=b"mine"):
     return Life("room", "stream", epoch, 1.0, create_id, False)
 
 
+# ---- what another registry of the same workers orders ---------------------------------------------------
+
+
+def test_what_another_has_ordered_is_adopted_and_ends(registry, worker):
+    members = registry.members
+    members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    assert state(registry) == ["running"]
+    members.reported(worker.worker, Report(life(5), Phase.ENDING))
+    assert state(registry) == ["ending"]
+    members.ended(worker.worker, "room", 5)
+    assert state(registry) == []
+
+
+def test_of_two_lives_the_younger_stays_whoever_ordered_it(registry, worker):
+    registry.members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    other = FakeWorker(registry, b"2")
+    registry.members.reported(other.worker, Report(life(4), Phase.RUNNING))
+    assert other.told("destroy").args == ("room", 4)
+    registry.members.reported(other.worker, Report(life(6), Phase.RUNNING))
+    assert worker.told("destroy").args == ("room", 5)
+    assert [info.epoch for info in registry.list_actors("room")] == [6]
+
+
+def test_who_waits_for_a_name_hears_that_another_has_had_it_started(registry, worker):
+    waiting = outcome(registry.wait, "room", LIMIT, lambda: False)
+    gevent.idle()
+    registry.members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    assert waiting.get(timeout=LIMIT).epoch == 5
+
+
+def test_a_worker_that_was_given_up_brings_nothing_more(registry, worker):
+    registry.members.goodbye(worker.worker)
+    registry.members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    assert state(registry) == []
+
+
 # ---- definitions -----------------------------------------------------------------------------------------
 
 

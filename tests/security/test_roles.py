@@ -22,7 +22,7 @@ FOR_OPERATORS = ("define", "create", "destroy", "drain")
 FOR_CLIENTS = ("lookup", "wait", "list", "workers", "watch", "facts", "load", "page_link")
 FOR_NODES = (
     "register", "beat", "leaving", "goodbye", "child_silent", "child_ended", "blame", "started", "ended",
-    "snapshot", "problem", "exited",
+    "reported", "snapshot", "problem", "exited",
 )  # fmt: skip
 OVER_A_WORKERS_OWN_LINK = ("define", "create", "destroy", "isolate", "end_child", "leave", "look", "facts")
 

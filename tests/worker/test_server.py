@@ -19,18 +19,21 @@ from tests.support.green import green_until
 from tests.support.tickets import located
 from tests.worker.test_host import LIMIT, Room, definition, life
 
+REGISTRY = address("127.0.0.1:1")
+"""Where there is none."""
+
 
 @pytest.fixture
 def worker(tmp_path):
     ring = keys.load(tmp_path / "cluster.key", create=True)
-    return WorkerServer(address("127.0.0.1:0"), address("127.0.0.1:1"), ring, make_client=lambda: None)
+    return WorkerServer(address("127.0.0.1:0"), [REGISTRY], ring, make_client=lambda: None)
 
 
 def test_it_leaves_when_its_actors_have_ended(worker, monkeypatch):
     room, goodbyes, announced = Room(), [], []
     monkeypatch.setattr(worker.membership, "announce_leave", lambda: announced.append(room.reached.is_set()))
     monkeypatch.setattr(worker.membership, "leave", lambda: goodbyes.append(room.destroyed))
-    methods = worker._for_registry
+    methods = worker._for_registry(REGISTRY)
     options = {"init": lambda context: room}
     methods["define"](definition().packed)
     methods["create"](list(life(1)), definition().digest, options)
@@ -51,7 +54,7 @@ def test_a_pool_waits_for_longer_than_a_worker_takes():
 
 
 def test_a_suspended_actor_takes_no_connections_and_spares_those_of_others(worker):
-    methods = worker._for_registry
+    methods = worker._for_registry(REGISTRY)
     options = {"init": lambda context: Room()}
     methods["define"](definition().packed)
     for told in (life(1)._replace(terms=Terms(restart="on-failure")), life(2, "other")):
