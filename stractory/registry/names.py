@@ -20,10 +20,12 @@ def matcher(pattern: Any) -> Callable[[str], object]:
     """
     if not isinstance(pattern, str) or len(pattern) > PATTERN_LIMIT:
         raise InvalidName(f"a pattern of names is a str of at most {PATTERN_LIMIT} characters")
-    return compile_pattern(translate(_with_closed_sets(pattern))).match
+    return compile_pattern(_translated(pattern)).match
 
 
-def _with_closed_sets(pattern: str) -> str:
-    """The same, each ``[`` that no ``]`` follows being a set: of each other translate() looks for the end."""
+def _translated(pattern: str) -> str:
+    """As translate() does, which looks for the end of each ``[`` to the pattern's: of those that no ``]``
+    follows it is not told, but of a character that stands for them and is not in the pattern."""
     before, end, after = pattern.rpartition("]")
-    return before + end + after.replace("[", "[[]")
+    standing_in = next(character for character in map(chr, range(0xE000, 0xF900)) if character not in pattern)
+    return translate(before + end + after.replace("[", standing_in)).replace(standing_in, r"\[")

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stractory.errors import InvalidName
@@ -25,6 +25,8 @@ def test_the_longest_patterns() -> None:
     assert not matcher("[" * PATTERN_LIMIT)("a")
 
 
+@example("[][", "[][")
+@example("[\ue000[", "[\ue000[")
 @given(st.text("ab[]!*?-", max_size=12), st.text("ab[]!*?-", max_size=12))
 def test_they_are_those_of_the_standard_library(pattern: str, name: str) -> None:
     assert bool(matcher(pattern)(name)) == fnmatchcase(name, pattern)

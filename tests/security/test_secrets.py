@@ -68,6 +68,15 @@ def own_secrets(guarded: Guarded, client: stractory.Client, name: str) -> dict[s
     return found
 
 
+@pytest.fixture(autouse=True, scope="module")
+def only_own() -> Iterator[None]:
+    """What is looked through has nothing of what the tests before these have left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def used(guarded: Guarded, strac: stractory.Client, name: str) -> stractory.Client:
     """A client that has done all sorts of things, good and bad, with actors of that name."""
