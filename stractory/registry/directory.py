@@ -2,42 +2,28 @@
 
 Pure: it knows no socket, clock or green thread. Time is an argument (``now``: seconds of a monotonic clock;
 ``wall``: seconds since 1970), and what must be done elsewhere is returned.
-
-A name is PENDING from the moment it is promised to one creator until its worker has started it, then
-RUNNING. From the order to end it until its worker has ended it, it is ENDING: so long nobody else gets the
-name. When the link to its worker ends without proof of death it is LOST: still taken, until the worker
-comes back or its lease runs out. One that comes back elsewhere (``restart=``) is WAITING from the end of one
-life to the beginning of the next. What a registry before this one knew is AWAITED until its worker reports
-it, for a lease at most. Every life of every name has an epoch above all before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
-from stractory.errors import ActorExists, ActorNotFound
 from stractory.net.process import Process
-from stractory.registry.away import Away
-from stractory.registry.back_off import failures_with
-from stractory.registry.candidates import NOBODY, Candidates
-from stractory.registry.epochs import Epochs
-from stractory.registry.names import matcher
-from stractory.registry.observer import Observers
+from stractory.registry.lives import Lives
 from stractory.registry.placement import less_loaded_of_two
-from stractory.registry.records import THERE, UNSETTLED, Actor, Making, Registration, State, Worker
+from stractory.registry.records import THERE, Actor, Making, Registration, State, Worker
 from stractory.wire.changes import DESTROYED, UNKNOWN, WORKER_LOST
-from stractory.wire.life import PLAIN, Life, Phase, Report, Terms, check_name
+from stractory.wire.life import Life, Phase, Report
 
 _STATES = {Phase.STARTING: State.PENDING, Phase.RUNNING: State.RUNNING, Phase.ENDING: State.ENDING}
 
 
-class Directory:
+class Directory(Lives):
     """All names and workers.
 
-    ``lease``: seconds after its last sign of life at which a worker counts as dead. ``observers`` are
-    told of what happens; ``nowhere`` has the actors that wait to be made again.
+    ``lease``: seconds after its last sign of life at which a worker counts as dead.
     """
 
     def __init__(
@@ -46,136 +32,11 @@ class Directory:
         place: Callable[[Sequence[Any], Random], Any] = less_loaded_of_two,
         random: Random | None = None,
     ) -> None:
+        super().__init__(place, random or Random())  # noqa: S311  # no secret
         self.lease = lease
-        self.observers = Observers()
-        self._candidates = Candidates(place, random or Random())  # noqa: S311  # no secret
-        self._actors: dict[str, Actor] = {}
-        self._workers: dict[bytes, Worker] = {}
-        self.away = Away()
-        self.nowhere = Worker(b"", "", Process("", 0, 0), "", 0.0, State.LOST)
-        self.epochs = Epochs()
 
     def __repr__(self) -> str:
         return f"<Directory of {len(self._actors)} actors on {len(self._workers)} workers>"
-
-    # ---- names ---------------------------------------------------------------------------------------
-
-    def reserve(
-        self,
-        name: str,
-        *,
-        kind: str,
-        runtime: str | None,
-        create_id: bytes,
-        wall: float,
-        wrapped: bool = False,
-        terms: Terms = PLAIN,
-        creator: str = "",
-        making: Making | None = None,
-        refusals: Mapping[Worker, str] = NOBODY,
-    ) -> Actor:
-        """Promise ``name`` to one creator and pick its worker. ``making``: for one that comes back.
-
-        ``refusals``: of which workers it is none, and why. Raises InvalidName, ActorExists, NoWorkers,
-        NoCompatibleWorker or WorkerFull; nothing has changed then.
-        """
-        if (known := self._actors.get(check_name(name))) is not None:
-            ways = "if_exists='get' takes that actor, 'replace' ends it first"
-            raise ActorExists(f"the name {name!r} is {known.doing}; {ways}", epoch=known.epoch)
-        worker = self._candidates.pick(self._workers.values(), runtime, refusals)
-        life = Life(name, kind, self.epochs.next(wall), wall, create_id, wrapped, terms, creator)
-        actor = Actor(life, worker, making=making)
-        self._add(actor)
-        return actor
-
-    def number(self, actor: Actor, epoch: int) -> None:
-        """The store has given its life this number, before anybody was told of it."""
-        self.epochs.given(epoch)
-        actor.life = actor.life._replace(epoch=epoch)
-
-    def confirm(self, actor: Actor, now: float) -> bool:
-        """The worker has started it. False when it is to end, or was lost meanwhile."""
-        if self._actors.get(actor.name) is not actor or actor.state is State.ENDING:
-            return False
-        actor.state = State.RUNNING
-        actor.began = now
-        self.away.condemn(actor.name)
-        self.observers.changed(actor)
-        self.observers.began(actor)
-        return True
-
-    def set_aside(self, actor: Actor, now: float) -> None:
-        """A life is over that another is to follow: the name waits for it, unless it is another's."""
-        if self._actors.get(actor.name) is actor:
-            self._set_aside(actor, now)
-
-    def _set_aside(self, actor: Actor, now: float, reason: str = "") -> None:
-        self._drop(actor)
-        failures = failures_with(actor, now, reason)
-        waiting = Actor(actor.life, self.nowhere, State.WAITING, actor.making, failures)
-        waiting.problem = "" if actor.began else actor.problem
-        self._add(waiting)
-        self.observers.set_aside(waiting)
-
-    def renew(self, waiting: Actor, wall: float) -> Actor:
-        """The next life of what waits, on a worker. Raises NoWorkers or NoCompatibleWorker."""
-        assert waiting.making is not None  # noqa: S101  # for the type checker
-        worker = self._candidates.pick(self._workers.values(), waiting.making.definition.init.runtime)
-        self._drop(waiting)
-        life = waiting.life._replace(epoch=self.epochs.next(wall), since=wall)
-        actor = Actor(life, worker, making=waiting.making, failures=waiting.failures, replaces=waiting.epoch)
-        self._add(actor)
-        return actor
-
-    def begin_end(self, actor: Actor) -> bool:
-        """It is to end, and holds its name until it has. False when that is so, or it is not there."""
-        if self._actors.get(actor.name) is not actor or actor.state is State.ENDING:
-            return False
-        actor.state = State.ENDING
-        self.observers.changed(actor)
-        return True
-
-    def let_go(self, actor: Actor) -> None:
-        """It is to end for good, whatever comes first: its end or its worker's."""
-        if actor.making is not None:
-            actor.making = None
-            self.observers.let_go(actor)
-
-    def ended(self, actor: Actor, reason: str = DESTROYED) -> None:
-        """Its worker does not have it any more, or never had: its name is free, unless it is another's.
-
-        One that could not be made again holds its name, and waits.
-        """
-        self._gone(actor.worker, [actor.life])
-        if self._actors.get(actor.name) is actor:
-            self._end(actor, reason)
-
-    def give_up(self, actor: Actor) -> None:
-        """Free its name though its worker is out of reach; it is ended when that comes back."""
-        if actor.worker is self.nowhere:
-            self.away.condemn(actor.name)
-        else:
-            actor.worker.condemned.add(actor.life)
-        if self._actors.get(actor.name) is actor:
-            self._free(actor, DESTROYED)
-
-    def find(self, name: str) -> Actor | None:
-        """The actor of this name in any state, or None."""
-        return self._actors.get(name)
-
-    def lookup(self, name: str) -> Actor:
-        """The actor of this name, running or lost. Raises ActorNotFound."""
-        actor = self._actors.get(name)
-        if actor is None or actor.state in UNSETTLED:
-            raise ActorNotFound(f"no actor is named {name!r}")
-        return actor
-
-    def actors(self, pattern: str = "*") -> Iterator[Actor]:
-        """Those whose name matches the shell-style ``pattern`` (``*``, ``?``, ``[...]``, case counts)."""
-        if pattern == "*":
-            return iter(self._actors.values())
-        matches = matcher(pattern)
-        return (actor for actor in self._actors.values() if matches(actor.name))
 
     # ---- workers -------------------------------------------------------------------------------------
 
@@ -197,6 +58,46 @@ class Directory:
         state = State.ENDING if ending else State.AWAITED
         self._add(Actor(life, worker, state, making, replaces=life.epoch if making else None))
         return worker
+
+    def learn(
+        self, life: Life, id: bytes, process: Process, *, making: Making | None, by: bytes, now: float
+    ) -> None:
+        """The registry ``by`` has given this life its name, and has the worker with this id start it."""
+        self.hear(life.epoch)
+        known = self._actors.get(life.name)
+        promised = known is not None and not known.kept
+        before = self._behind.get(life.name) if promised else known
+        if before is not None and before.epoch >= life.epoch:
+            if before.epoch == life.epoch and not before.is_ending:
+                before.making = before.making or making  # a worker has told of it before
+            return
+        worker = self._workers.setdefault(id, Worker(id, "", process, "", now, State.AWAITED))
+        state = State.AWAITED if worker.state is State.AWAITED else State.PENDING
+        replaces = life.epoch if making else None
+        actor = Actor(life, worker, state, making, replaces=replaces, awaited=True, given=False)
+        actor.promised_by = by
+        if promised:
+            self._behind[life.name] = actor
+        else:
+            self._take_over(actor)
+
+    def forget(self, name: str, epoch: int) -> None:
+        """Another registry has freed the name: each life of it below this epoch is over."""
+        self.hear(epoch)
+        if (behind := self._behind.get(name)) and behind.epoch < epoch:
+            del self._behind[name]
+        known = self._actors.get(name)
+        if known is not None and known.kept and known.epoch < epoch:
+            self._free(known, DESTROYED)
+
+    def hear(self, epoch: int) -> None:
+        """What other registries have done before it is known."""
+        self.epochs.given(epoch)
+        self.heard = max(self.heard, epoch)
+
+    def promised_by(self, registry: bytes) -> list[Actor]:
+        """Those of which only that registry knows whether their workers were told to start them."""
+        return [actor for actor in self._actors.values() if actor.promised_by == registry]
 
     def workers(self) -> Iterable[Worker]:
         return self._workers.values()
@@ -230,9 +131,12 @@ class Directory:
         doomed = []
         for report in reports:
             before.pop(report.life.name, None)
-            if loser := self.report(worker, report, now):
+            if loser := self._adopt(worker, report, now):
                 doomed.append(loser)
         for actor in before.values():
+            if actor.promised_by:  # the order to start it may still be on its way
+                self._expect(actor)
+                continue
             self._lose(actor, now, UNKNOWN)
             if actor.state in (State.AWAITED, State.PENDING):  # the order to start it may still be on its way
                 worker.condemned.add(actor.life)
@@ -240,7 +144,26 @@ class Directory:
         return Registration(worker, [*doomed, *(Actor(life, worker) for life in untold)])
 
     def report(self, worker: Worker, report: Report, now: float) -> Actor | None:
-        """Take what a worker reports as true, if it is the latest life of its name; returns the loser."""
+        """What another registry has ordered of a worker runs there, or ends; returns what must be ended.
+
+        Either the worker or the other registry tells of a life first; but not the worker of one that is over.
+        """
+        known = self._actors.get(report.life.name)
+        if known is None and report.life.epoch <= self.heard:
+            return None
+        return self._adopt(worker, report, now, kept=True)
+
+    def _expect(self, actor: Actor) -> None:
+        """Its worker is here, and may be told to start it."""
+        if actor.state is State.AWAITED:
+            actor.state = State.PENDING
+            self.observers.changed(actor)
+
+    def _adopt(self, worker: Worker, report: Report, now: float, kept: bool = False) -> Actor | None:
+        """Take what a worker reports as true, if it is the latest life of its name; returns the loser.
+
+        ``kept``: the store has it.
+        """
         life, phase = report
         self.epochs.reported(life.epoch)
         known = self._actors.get(life.name)
@@ -249,6 +172,8 @@ class Directory:
                 return known  # the order to end it did not arrive
             begun = phase is Phase.RUNNING and known.state in (State.AWAITED, State.PENDING)
             known.state = _STATES[phase]
+            if known.promised_by:
+                known.promised_by, known.awaited = b"", False
             if phase is not Phase.STARTING:
                 known.began = known.began or now
             self.observers.changed(known)
@@ -258,17 +183,23 @@ class Directory:
         reported = Actor(life, worker, _STATES[phase], began=0.0 if phase is Phase.STARTING else now)
         last = (
             known is None
-            or (known.epoch < life.epoch and not known.given)  # a later one would have been given here, too
+            # A later one would have been given here, too, where nobody else gives any.
+            or (known.epoch < life.epoch and (self.shared or not known.given))
             or (known.worker is self.nowhere and known.life == life)
         )
-        if life in worker.condemned or not last:
+        promised = self.shared and known is not None and not known.kept
+        if life in worker.condemned or not (last or promised):
             return reported
+        if promised:
+            self._behind[life.name] = reported
+            return None
         reported.given = known is not None and known.given
         if known is not None:
             self._drop(known)
             reported.making, reported.failures = known.making, known.failures
         self._add(reported)
-        self.observers.adopted(reported)
+        if not kept:
+            self.observers.adopted(reported)
         if phase is Phase.RUNNING:
             self.observers.began(reported)
         return None if known is None or known.worker is self.nowhere else known
@@ -322,28 +253,3 @@ class Directory:
             self._set_aside(actor, now, reason)
         else:
             self._end(actor, DESTROYED if actor.is_ending else reason)
-
-    def _gone(self, worker: Worker, lives: Iterable[Life]) -> None:
-        for life in worker.condemned.intersection(lives):
-            worker.condemned.remove(life)
-            self.observers.gone(life)
-
-    def _end(self, actor: Actor, reason: str) -> None:
-        if actor.to_be_made_again:
-            self._set_aside(actor, 0.0, reason)
-        else:
-            self._free(actor, reason)
-
-    def _free(self, actor: Actor, reason: str) -> None:
-        self._drop(actor)
-        self.observers.freed(actor, reason)
-
-    def _add(self, actor: Actor) -> None:
-        self._actors[actor.name] = actor
-        actor.worker.add(actor)
-        self.observers.changed(actor)
-
-    def _drop(self, actor: Actor) -> None:
-        del self._actors[actor.name]
-        actor.worker.remove(actor.name)
-        self._candidates.set_full(actor.worker, False)  # else it says so again

@@ -67,16 +67,18 @@ class Ledger(Observer):
             epoch = self._store.create(_record(actor), definition, actor.replaces).get()
             if epoch is None:
                 raise StoreError(f"the registry's store has another {actor.name!r} than the registry")
-            if epoch != actor.epoch:
-                self._number(actor, epoch)
+            self._keep(actor, epoch)
         if actor.life.terms.snapshot == NO_SNAPSHOTS or actor.replaces is None:
             return None
         last = self._store.find_snapshot(actor.name)
         return None if last is None else last.state
 
-    def _number(self, actor: Actor, epoch: int) -> None:
-        """What the store was told of it since it was kept, it was told of a draft."""
-        self._directory.number(actor, epoch)
+    def _keep(self, actor: Actor, epoch: int) -> None:
+        draft = actor.epoch
+        self._directory.keep(actor, epoch)
+        if draft == epoch:
+            return
+        # What the store was told of it since, it was told of the draft.
         if self._directory.find(actor.name) is not actor:
             self._store.delete(actor.name, epoch)
         elif actor.is_ending and actor.making is None:

@@ -64,7 +64,9 @@ class Actor:
     many lives in a row before it were short; ``began``: when it ran, by the monotonic clock. ``awaited``: it
     makes room for another of its name, or is that one: look-ups wait for it. ``problem``: why its state
     cannot be kept, or why it still waits. ``given``: it has its name from this registry or its store, and
-    not by the word of a worker.
+    not by the word of a worker or of another registry. ``kept``: the store has it; until then another may
+    prove to have the name. ``promised_by``: the id of another registry, which alone knows whether the worker
+    was told to start it.
     """
 
     life: Life
@@ -77,6 +79,8 @@ class Actor:
     awaited: bool = False
     problem: str = ""
     given: bool = True
+    kept: bool = True
+    promised_by: bytes = b""
 
     @property
     def name(self) -> str:

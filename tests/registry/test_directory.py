@@ -119,7 +119,7 @@ def test_a_draft_is_above_what_was_given_and_below_what_will_be(model: Model) ->
     model.worker(b"1", life("reported", 5_000_000_000_000))  # by whom no number is given
     one, two = model.reserve("one"), model.reserve("two")
     assert 100 < one.epoch < 102 and 100 < two.epoch < 102
-    model.directory.number(two, 104)
+    model.directory.keep(two, 104)
     assert (one.epoch, two.epoch) == (101, 104)
     assert model.directory.find("two") is two
     assert 104 < model.reserve("three").epoch < 106

@@ -1,0 +1,201 @@
+"""What a directory makes of what other registries do with the names that they share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stractory.errors import ActorNotFound
+from stractory.net.process import Process
+from stractory.registry.directory import Directory
+from stractory.registry.epochs import Drafts
+from stractory.registry.records import Actor, State
+from stractory.wire.life import Life, Phase, Report
+from tests.support.chance import chance
+
+PYTHON = "cpython-311 dill-0.4"
+PROCESS = Process("machine", 1, 0)
+OTHER = b"other registry"
+
+
+def life(name: str, epoch: int) -> Life:
+    return Life(name, "stream", epoch, 1.0, b"", False)
+
+
+class Sharing:
+    """A directory with two workers."""
+
+    def __init__(self) -> None:
+        self.directory = Directory(random=chance())
+        self.directory.epochs, self.directory.shared = Drafts(), True
+        for id in (b"1", b"2"):
+            self.register(id)
+
+    def register(self, id: bytes, *reports: Report) -> None:
+        self.directory.register(
+            id, address=f"127.0.0.1:{id[0]}", process=PROCESS, runtime=PYTHON, reports=reports, now=1.0
+        )
+
+    def reserve(self, name: str) -> Actor:
+        return self.directory.reserve(name, kind="stream", runtime=PYTHON, create_id=b"", wall=1.0)
+
+    def learn(self, name: str, epoch: int, worker: bytes = b"1") -> None:
+        self.directory.learn(life(name, epoch), worker, PROCESS, making=None, by=OTHER, now=1.0)
+
+    def report(
+        self, name: str, epoch: int, worker: bytes = b"1", phase: Phase = Phase.RUNNING
+    ) -> Actor | None:
+        there = self.directory.find_worker(worker)
+        assert there is not None
+        return self.directory.report(there, Report(life(name, epoch), phase), 1.0)
+
+    def ended(self, name: str, epoch: int, worker: bytes = b"1") -> None:
+        there = self.directory.find_worker(worker)
+        assert there is not None
+        if actor := there.find(name, epoch):
+            self.directory.ended(actor)
+
+    def state(self, name: str) -> tuple[int, State] | None:
+        actor = self.directory.find(name)
+        return None if actor is None else (actor.epoch, actor.state)
+
+
+@pytest.fixture
+def sharing() -> Sharing:
+    return Sharing()
+
+
+def test_a_name_that_another_registry_gives_away_is_taken_here(sharing: Sharing) -> None:
+    sharing.learn("room", 100)
+    assert sharing.state("room") == (100, State.PENDING)
+    with pytest.raises(ActorNotFound):
+        sharing.directory.lookup("room")
+    assert sharing.report("room", 100) is None
+    assert sharing.state("room") == (100, State.RUNNING)
+    sharing.directory.forget("room", 102)
+    assert sharing.state("room") is None
+
+
+def test_the_worker_may_tell_of_it_first(sharing: Sharing) -> None:
+    sharing.report("room", 100)
+    sharing.learn("room", 100)
+    assert sharing.state("room") == (100, State.RUNNING)
+
+
+def test_what_is_over_does_not_come_back_by_a_late_word_of_its_worker(sharing: Sharing) -> None:
+    sharing.learn("room", 100)
+    sharing.directory.forget("room", 102)
+    assert sharing.report("room", 100) is None
+    assert sharing.state("room") is None
+
+
+def test_a_promise_is_withdrawn_for_whoever_has_the_name(sharing: Sharing) -> None:
+    promised = sharing.reserve("room")
+    sharing.learn("room", 100)
+    sharing.report("room", 100)
+    assert sharing.directory.find("room") is promised
+    sharing.directory.withdraw(promised)
+    assert sharing.state("room") == (100, State.RUNNING)
+
+
+def test_a_promise_that_is_withdrawn_before_anything_is_heard_leaves_nothing(sharing: Sharing) -> None:
+    sharing.directory.withdraw(sharing.reserve("room"))
+    assert sharing.state("room") is None
+    sharing.learn("room", 100)
+    assert sharing.state("room") == (100, State.PENDING)
+
+
+def test_a_promise_that_is_kept_is_after_what_stood_behind_it(sharing: Sharing) -> None:
+    promised = sharing.reserve("room")
+    sharing.learn("room", 100)
+    sharing.directory.keep(promised, 104)
+    assert sharing.directory.find("room") is promised
+    sharing.directory.forget("room", 102)
+    assert sharing.state("room") == (104, State.PENDING)
+
+
+def test_what_was_promised_elsewhere_is_not_gone_because_its_worker_comes_without_it(
+    sharing: Sharing,
+) -> None:
+    sharing.learn("room", 100, b"3")
+    assert sharing.state("room") == (100, State.AWAITED)
+    sharing.register(b"3")
+    assert sharing.state("room") == (100, State.PENDING)
+    assert [actor.name for actor in sharing.directory.promised_by(OTHER)] == ["room"]
+    sharing.report("room", 100, b"3")
+    assert sharing.directory.promised_by(OTHER) == []
+    sharing.register(b"3")
+    assert sharing.state("room") is None
+
+
+def test_a_later_life_elsewhere_takes_the_place_of_the_one_here(sharing: Sharing) -> None:
+    actor = sharing.reserve("room")
+    sharing.directory.keep(actor, 100)
+    sharing.directory.confirm(actor, 1.0)
+    assert sharing.report("room", 102, b"2") is actor
+    assert sharing.state("room") == (102, State.RUNNING)
+
+
+# ---- any order ---------------------------------------------------------------------------------------------
+
+
+class Told(NamedTuple):
+    """``source``: "" for the store, or the id of a worker. Those of one source come in their order."""
+
+    source: str
+    what: str
+    name: str
+    epoch: int
+    worker: bytes
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Told]:
+    """What becomes of two names on two workers: lives that begin, run, and mostly end."""
+    told: list[Told] = []
+    epoch = 0
+    for _ in range(draw(st.integers(1, 6))):
+        name, worker = draw(st.sampled_from("ab")), draw(st.sampled_from([b"1", b"2"]))
+        there = next((each for each in reversed(told) if each.name == name and not each.source), None)
+        if there is not None and there.what == "learn":
+            epoch += 2
+            told.append(Told(there.worker.decode(), "ended", name, there.epoch, there.worker))
+            told.append(Told("", "forget", name, epoch, there.worker))
+        epoch += 2
+        told.append(Told("", "learn", name, epoch, worker))
+        told.append(Told(worker.decode(), "report", name, epoch, worker))
+    return told
+
+
+def interleaved(told: Iterable[Told], choices: list[int]) -> list[Told]:
+    """In another order, but for those of one source."""
+    sources: dict[str, list[Told]] = {}
+    for each in told:
+        sources.setdefault(each.source, []).append(each)
+    left = list(sources.values())
+    found = []
+    while left:
+        chosen = left[(choices.pop() if choices else 0) % len(left)]
+        found.append(chosen.pop(0))
+        left = [each for each in left if each]
+    return found
+
+
+def told_all(history: Iterable[Told]) -> dict[str, tuple[int, State] | None]:
+    sharing = Sharing()
+    for each in history:
+        if each.what == "forget":
+            sharing.directory.forget(each.name, each.epoch)
+        else:
+            getattr(sharing, each.what)(each.name, each.epoch, each.worker)
+    return {name: sharing.state(name) for name in "ab"}
+
+
+@settings(deadline=None)
+@given(histories(), st.lists(st.integers(0, 2), max_size=40))
+def test_directories_that_hear_the_same_in_any_order_agree(history: list[Told], choices: list[int]) -> None:
+    assert told_all(interleaved(history, choices)) == told_all(history)
