@@ -15,7 +15,7 @@ from stractory.store import rules
 from stractory.store.data_directory import DataDirectory
 from stractory.store.database import Database
 from stractory.store.grouped import Change, GroupedStore
-from stractory.store.interface import Contents, Record, Snapshot
+from stractory.store.interface import Contents, Record, Sharing, Snapshot
 from stractory.store.rules import DEFINITION, EPOCH, LATEST, QUARANTINE, RECORD, SNAPSHOT, USES
 from stractory.wire.codec import unpack
 from stractory.wire.life import Life
@@ -55,6 +55,7 @@ class DurableStore(GroupedStore):
     """
 
     numbers = False
+    sharing: Sharing | None = None
 
     def __init__(self, directory: Path, secret: bytes, *former: bytes) -> None:
         """Reads and checks all there is, which holds up the loop. Raises StoreError."""

@@ -34,8 +34,9 @@ RETRY = 1.0
 class Change:
     """``touches``: the entries it has to know. ``lasting``: it is tried until it is written.
 
-    Of a creation ``draft`` is the epoch of the record, and ``definition`` what that refers to; it is
-    ``fresh`` where nothing is to be replaced. ``work``: what the store makes of it.
+    Of a creation ``draft`` is the epoch of the record, ``definition`` what that refers to, and ``worker`` the
+    id of its worker; it is ``fresh`` where nothing is to be replaced. ``about``: the epoch of the life that
+    something else is about, which may be such a draft. ``work``: what the store makes of it.
     """
 
     make: Callable[[Any], Any]
@@ -44,7 +45,9 @@ class Change:
     size: int = 0
     draft: int = 0
     definition: Definition | None = None
+    worker: bytes = b""
     fresh: bool = False
+    about: int = 0
     work: Any = None
     result: AsyncResult[Any] = field(default_factory=AsyncResult)
 
@@ -53,12 +56,12 @@ class GroupedStore(ABC):
     """As Store, but for what reads. ``title``: how errors speak of it."""
 
     lasting = True
+    apart = False
+    """Whether no two changes of a group may touch the same entry."""
     group_limit = 500
     """Most changes in a group."""
     group_size = 4 * 1024 * 1024
     """Bytes of snapshots and options from which on no more changes join a group."""
-    apart = False
-    """Whether no two changes of a group may touch the same entry."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -76,7 +79,7 @@ class GroupedStore(ABC):
         make = partial(rules.create, record=record, definition=definition, replaces=replaces)
         touches = _keys(record.name, RECORD, LATEST)
         return self._hand_in(
-            Change(make, touches, False, size, record.epoch, definition, fresh=replaces is None)
+            Change(make, touches, False, size, record.epoch, definition, record.worker, replaces is None)
         )
 
     def adopt(self, record: Record) -> AsyncResult[bool]:
@@ -87,11 +90,11 @@ class GroupedStore(ABC):
     def update(self, record: Record) -> AsyncResult[bool]:
         size = _options_size(record)
         make = partial(rules.update, record=record)
-        return self._hand_in(Change(make, _keys(record.name, RECORD), size=size))
+        return self._hand_in(Change(make, _keys(record.name, RECORD), size=size, about=record.epoch))
 
     def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
         make = partial(rules.delete, name=name, epoch=epoch)
-        return self._hand_in(Change(make, _keys(name, RECORD, LATEST)))
+        return self._hand_in(Change(make, _keys(name, RECORD, LATEST), about=epoch))
 
     def save_snapshot(self, snapshot: Snapshot) -> AsyncResult[bool]:
         check_size(snapshot)

@@ -37,7 +37,7 @@ is under way, is understood; it finds its record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from gevent.event import AsyncResult
@@ -53,7 +53,8 @@ class Record(NamedTuple):
     """All that is kept of one life of a name.
 
     ``worker`` is its id, ``process`` what it runs in. ``ending``: it is to end for good. What it is made of,
-    the digest of a definition and options, is kept of one that comes back.
+    the digest of a definition and options, is kept of one that comes back. ``by``: the id of the registry
+    that has the worker start it, where several share the store.
     """
 
     life: Life
@@ -62,6 +63,7 @@ class Record(NamedTuple):
     ending: bool = False
     definition: bytes | None = None
     options: Mapping[str, Any] = NO_OPTIONS
+    by: bytes = b""
 
     @property
     def name(self) -> str:
@@ -82,11 +84,92 @@ class Snapshot(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What there was at the start. ``quarantine``: until when, in seconds since 1970, by digest."""
+    """What there was at the start. ``quarantine``: until when, in seconds since 1970, by digest.
+
+    Where several registries share the store also the addresses of all of them by id, and which workers live.
+    """
 
     records: list[Record]
     last_epoch: int
     quarantine: dict[bytes, float]
+    registries: Mapping[bytes, str] = {}
+    workers: frozenset[bytes] = frozenset()
+
+
+class Begun(NamedTuple):
+    """A life has its name."""
+
+    record: Record
+
+
+class EndOrdered(NamedTuple):
+    """A life is to end for good."""
+
+    name: str
+    epoch: int
+
+
+class Freed(NamedTuple):
+    """Each life of this name below this epoch is over."""
+
+    name: str
+    epoch: int
+
+
+class WorkerThere(NamedTuple):
+    """A worker lives."""
+
+    id: bytes
+
+
+class WorkerGone(NamedTuple):
+    """No registry has heard of it for the length of a lease, or one knows that it is dead."""
+
+    id: bytes
+
+
+class RegistryThere(NamedTuple):
+    """``address``: where it is; "" where it does not say yet."""
+
+    id: bytes
+    address: str
+
+
+class RegistryGone(NamedTuple):
+    """It has ended, or was not heard of for long."""
+
+    id: bytes
+
+
+class Anew(NamedTuple):
+    """Nobody knows what has happened, but this is what there is."""
+
+    contents: Contents
+
+
+News = Begun | EndOrdered | Freed | WorkerThere | WorkerGone | RegistryThere | RegistryGone | Anew
+
+
+class Sharing(Protocol):
+    """What registries that share a store tell each other through it."""
+
+    id: bytes
+    """This registry's."""
+
+    def join(self, address: str, lease: float) -> None:
+        """Tell the others where this registry is; workers live for a lease after they were heard."""
+
+    def news(self) -> Iterator[News]:
+        """What happens after load(), for ever, own changes too. Waits, and raises StoreError: try again."""
+
+    def worker_came(self, id: bytes) -> None:
+        """A worker has registered here; returns when the others can know."""
+
+    def worker_heard(self, id: bytes) -> None:
+        """It has given a sign of life."""
+
+    def worker_gone(self, id: bytes) -> None:
+        """It is dead for certain."""
 
 
 class Store(Protocol):
@@ -98,6 +181,10 @@ class Store(Protocol):
     numbers: bool
     """Whether it gives lives their epochs; else create() returns that of the record."""
 
+    @property
+    def sharing(self) -> Sharing | None:
+        """Of one that several registries may have at a time."""
+
     def load(self) -> Contents:
         """What a registry before this one has left; to be called once, before any change."""
 
@@ -108,7 +195,8 @@ class Store(Protocol):
 
         None unless the name is free, or had by a life before that is to end; with ``replaces`` unless it
         has the life of that epoch, or one before that, since a life that could not be kept may have come
-        between. Its snapshot remains, until the new life saves its own.
+        between. 0 where the store knows that its worker is dead. Its snapshot remains, until the new life
+        saves its own.
         """
 
     def adopt(self, record: Record) -> AsyncResult[bool]:

@@ -7,7 +7,7 @@ from typing import Any
 from gevent.event import AsyncResult
 
 from stractory.store import rules
-from stractory.store.interface import Contents, Record, Snapshot, check_size
+from stractory.store.interface import Contents, Record, Sharing, Snapshot, check_size
 from stractory.wire.shipping import Definition
 
 
@@ -16,6 +16,7 @@ class MemoryStore:
 
     lasting = False
     numbers = False
+    sharing: Sharing | None = None
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Any] = {}

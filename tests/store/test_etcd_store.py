@@ -15,7 +15,18 @@ from stractory.store.etcd import operations
 from stractory.store.etcd import store as etcd_store
 from stractory.store.etcd.client import Client, InDoubt
 from stractory.store.etcd.store import EtcdStore
-from stractory.store.interface import Snapshot
+from stractory.store.interface import (
+    Anew,
+    Begun,
+    EndOrdered,
+    Freed,
+    News,
+    RegistryGone,
+    RegistryThere,
+    Snapshot,
+    WorkerGone,
+    WorkerThere,
+)
 from tests.store.test_store import ECHO, ROOM, create, record
 from tests.support.etcd import Etcd, running
 from tests.support.green import green_until
@@ -89,14 +100,15 @@ def test_all_is_there_after_a_restart(open: Open) -> None:
     store.quarantine(ROOM.digest, 0)
     store.close()
     store = open()
-    records, last_epoch, quarantine = store.load()
+    after = store.load()
     ending = record("two", two, ROOM)._replace(ending=True)
-    assert sorted(records) == [record("brought", 11), record("one", one), ending]
-    assert quarantine == {ECHO.digest: 123.5}
-    assert before.last_epoch < gone <= last_epoch
+    kept = sorted(found._replace(by=b"") for found in after.records)
+    assert kept == [record("brought", 11), record("one", one), ending]
+    assert after.quarantine == {ECHO.digest: 123.5}
+    assert before.last_epoch < gone <= after.last_epoch
     assert store.find_snapshot("one") == Snapshot("one", one, 3, b"state")
     assert store.find_definition(ECHO.digest) == ECHO
-    assert create(store, "next", 0) > last_epoch
+    assert create(store, "next", 0) > after.last_epoch
 
 
 def test_a_name_is_written_when_a_life_begins_and_for_nothing_else(open: Open) -> None:
@@ -196,26 +208,108 @@ def test_all_is_sealed_anew_after_a_change_of_keys(open: Open) -> None:
     assert create(store, "room", epoch + 1, replaces=epoch) > epoch
 
 
-# ---- one owner ---------------------------------------------------------------------------------------------
+# ---- several registries ------------------------------------------------------------------------------------
 
 
-def test_who_has_lost_the_prefix_writes_nothing_any_more(open: Open) -> None:
-    first = open()
-    create(first, "room", 5)
-    second = open()
-    with pytest.raises(StoreError, match="another registry has been started with the same etcd-prefix"):
-        create(first, "hall", 5)
-    assert create(second, "hall", 5)
+def test_a_name_is_whose_registry_was_first(open: Open) -> None:
+    first, second = open(), open()
+    epoch = create(first, "room", 5)
+    assert second.create(record("room", 7), ECHO).get() is None
+    later = create(second, "room", 7, replaces=epoch)
+    assert later > epoch
+    assert first.create(record("room", 9), ECHO, epoch).get() is None
 
 
-def test_what_was_in_doubt_when_ownership_was_renewed_is_never_done(open: Open) -> None:
+def test_what_was_in_doubt_when_a_seat_was_renewed_is_never_done(open: Open) -> None:
     store = open()
-    condition = store._owner.condition
-    store._owner.doubt()
-    store._owner.renew(0.0)
+    condition = store._seat.condition
+    store._seat.doubt()
+    store._seat.renew(0.0)
     late = store._client.transact([condition], [operations.put(key_of(store, "room"), b"late")])
     assert not late.succeeded
     assert create(store, "room", 5)
+
+
+def test_a_registry_that_was_taken_for_gone_takes_a_new_seat(open: Open) -> None:
+    store = open()
+    create(store, "room", 5)
+    store._client.revoke(store._seat._lease)
+    assert create(store, "hall", 5)
+    assert store._read_one(store._layout.registry(store._seat.id)) is not None
+
+
+def test_an_end_that_is_told_by_a_draft_is_not_that_of_anothers_life(open: Open) -> None:
+    first, second = open(), open()
+    create(first, "room", 5)
+    draft = first._numbers.epoch(10**9) + 1  # above all that is there
+    refused, deleted = second.create(record("room", draft), ECHO), second.delete("room", draft)
+    assert (refused.get(), deleted.get()) == (None, False)
+    assert [found.name for found in first.load().records] == ["room"]
+
+
+def test_nothing_is_created_on_a_worker_that_is_dead(open: Open) -> None:
+    first, second = open(), open()
+    worker = record("room", 5).worker
+    for store in (first, second):
+        store.sharing.worker_came(worker)
+    epoch = create(first, "room", 5)
+    second._client.revoke(second.sharing.presence._lease_of(worker))
+    assert first.create(record("hall", epoch + 1), ECHO).get() == 0
+    assert first.create(record("room", epoch + 1), ECHO, epoch).get() == 0
+
+
+def test_registries_hear_of_each_other(open: Open) -> None:
+    first, second = open(), open()
+    assert first.load().records == []
+    heard: list[News] = []
+    listening = gevent.spawn(lambda: [heard.append(news) for news in first.sharing.news()])
+    id, worker = second.sharing.id, b"w" * 16
+    second.sharing.join("127.0.0.1:9000", 2.0)
+    second.sharing.worker_came(worker)
+    epoch = create(second, "room", 5)
+    second.update(record("room", epoch)._replace(ending=True)).get()
+    second.delete("room", epoch).get()
+    second.sharing.worker_gone(worker)
+    green_until(lambda: WorkerGone(worker) in heard)
+    second.close()
+    green_until(lambda: heard[-1] == RegistryGone(id))
+    listening.kill()
+    freed = next(news for news in heard if isinstance(news, Freed))
+    assert freed.epoch > epoch
+    assert [news for news in heard if news != freed] == [
+        RegistryThere(id, "127.0.0.1:9000"),
+        WorkerThere(worker),
+        Begun(record("room", epoch)._replace(by=id)),
+        EndOrdered("room", epoch),
+        WorkerGone(worker),
+        RegistryGone(id),
+    ]
+
+
+def test_what_is_not_known_any_more_is_read_anew(open: Open) -> None:
+    first, second = open(), open()
+    first.load()
+    create(second, "room", 5)
+    revision = second._revision
+    second._client._once("/v3/kv/compaction", b'{"revision": "%d"}' % revision)
+    news = next(first.sharing.news())
+    assert isinstance(news, Anew)
+    assert [found.name for found in news.contents.records] == ["room"]
+    assert set(news.contents.registries) == {first.sharing.id, second.sharing.id}
+
+
+def test_a_worker_lives_as_long_as_one_registry_hears_it(open: Open) -> None:
+    first, second = open(), open()
+    worker = b"w" * 16
+    for store in (first, second):
+        store.sharing.presence.seconds = 2.0
+        store.sharing.worker_came(worker)
+    second.sharing.worker_heard(worker)
+    key = first._layout.worker(worker)
+    with pytest.raises(gevent.Timeout):
+        green_until(lambda: second.sharing.worker_heard(worker), timeout=3.0)
+    assert first._read_one(key) is not None
+    green_until(lambda: first._read_one(key) is None)
 
 
 # ---- faults ------------------------------------------------------------------------------------------------

@@ -23,13 +23,21 @@ from stractory.store.rules import DEFINITION, RECORD
 class Attempt:
     """To make one change of what is called ``name``. ``made``: what it gives, once it is ``done``.
 
+    ``by``: the id of the registry. ``alive``: the key of its worker that has to be there, if any.
     ``after``: the creation of that name that was under way, or of which nobody knew whether it was done, when
     this was handed in: then whoever makes this change knows the life by the draft alone. ``unreferred``: as
     the view has it.
     """
 
     def __init__(
-        self, change: Change, layout: Layout, numbers: Numbers, name: str, after: Attempt | None
+        self,
+        change: Change,
+        layout: Layout,
+        numbers: Numbers,
+        name: str,
+        after: Attempt | None,
+        by: bytes,
+        alive: bytes,
     ) -> None:
         self.change = change
         self.name = name
@@ -39,6 +47,8 @@ class Attempt:
         self._layout = layout
         self._numbers = numbers
         self._after = after
+        self._by = by
+        self._alive = alive
         self._key = layout.key(RECORD + name.encode())
         self._seen: Seen | None = None
         if change.fresh and after is None:
@@ -52,7 +62,8 @@ class Attempt:
     def _keys(self) -> list[bytes]:
         """What has to be known."""
         keys = [self._layout.key(entry) for entry in self.change.touches]
-        return [*keys, self._layout.ending(self.name)]
+        keys.append(self._layout.ending(self.name))
+        return [*keys, self._alive] if self._alive else keys
 
     @property
     def in_doubt(self) -> Attempt | None:
@@ -68,9 +79,12 @@ class Attempt:
         """The next step, None where none is needed. At ``revision``, or later."""
         if self._seen is None:
             return operations.nested(operations.transaction([], map(operations.look, self._keys)))
+        if self._alive and self._seen.get(self._alive, ...) is None:
+            self.done, self.made = True, 0
+            return None
         next = self._numbers.epoch(revision + 1)
         known_as = self._known_as(self._seen.get(self._key))
-        view = View(self._layout, self._numbers, self._seen, self.name, next, known_as)
+        view = View(self._layout, self._numbers, self._seen, self.name, next, known_as, self._by)
         self.made = self.change.make(view)
         self._tries = view.writes() if self.made else {}
         self.unreferred = view.unreferred
@@ -78,8 +92,12 @@ class Attempt:
             self.done = True
             return None
         guards = [
-            operations.unchanged(key, entry.revision if entry else 0) for key, entry in self._seen.items()
+            operations.unchanged(key, entry.revision if entry else 0)
+            for key, entry in self._seen.items()
+            if key != self._alive
         ]
+        if self._alive:
+            guards.append(operations.present(self._alive))
         if self.change.definition is not None:
             key = self._layout.key(DEFINITION + self.change.definition.digest)
             guards.append(operations.present(key))
@@ -117,11 +135,16 @@ class Attempt:
             self.made = self._numbers.epoch(revision)
 
     def _known_as(self, there: Entry | None) -> int | None:
-        """The draft by which the life that is there is known to whoever makes this change."""
+        """The draft by which the life that is there is known to whoever makes this change.
+
+        0 where that is another registry's, and not the one of the draft that this is about.
+        """
         creation = self._after
         while there is not None and creation is not None:
             if creation._tries.get(self._key) == there.value:
                 return creation.change.draft
+            if creation.change.draft == self.change.about:
+                return 0
             creation = creation._after
         return None
 

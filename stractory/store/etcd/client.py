@@ -55,11 +55,19 @@ class Client:
         secured = any(endpoint.startswith("https:") for endpoint in endpoints)
         security = Security(credentials or Credentials()) if secured else None
         self._members = deque(Member(endpoint, security) for endpoint in endpoints)
+        self._security = security
 
     @property
     def endpoints(self) -> list[str]:
         """Those of the members, that which is asked next first."""
         return [member.endpoint for member in self._members]
+
+    def another(self) -> Client:
+        """One of the same etcd, which asks whichever member it likes."""
+        client = Client(())
+        client._members.extend(Member(member.endpoint, self._security) for member in self._members)
+        client._security = self._security
+        return client
 
     def close(self) -> None:
         """Give up the connections that are kept."""

@@ -3,7 +3,6 @@
 ::
 
     PREFIX/mark               the version of all this, and what epochs are counted from
-    PREFIX/owner              which registry writes here
     PREFIX/quota              nothing, written beside much
     PREFIX/names/NAME         the record of a life
     PREFIX/endings/NAME       the epoch of one that is to end for good
@@ -12,9 +11,10 @@
     PREFIX/definitions/DIGEST
     PREFIX/uses/DIGEST/NAME   for each record that refers to a definition
     PREFIX/quarantine/DIGEST  until when
+    PREFIX/registries/ID      leased: where that registry is, as long as it is there
     PREFIX/workers/ID         leased: there as long as the worker lives
 
-All values but those of ``owner`` and ``quota`` are sealed under their whole key, see
+All values but that of ``quota`` are sealed under their whole key, see
 :mod:`stractory.store.seals`.
 
 A name is written when a life of it begins, and for nothing else: the revision of that says which life it is.
@@ -39,6 +39,9 @@ from stractory.wire.life import Life
 
 VERSION = 1
 """Of all that stands here."""
+
+NONCE = 8
+"""Bytes before the address of a registry, other ones each time."""
 
 _FOLDERS = {
     RECORD: b"names/",
@@ -66,8 +69,8 @@ class Layout:
     def __init__(self, prefix: str, secrets: Sequence[bytes]) -> None:
         self.prefix = prefix.rstrip("/").encode() + b"/"
         self._seals = [Seals(secret) for secret in secrets]
-        self.mark, self.owner = self.prefix + b"mark", self.prefix + b"owner"
-        self.quota = self.prefix + b"quota"
+        self.mark, self.quota = self.prefix + b"mark", self.prefix + b"quota"
+        self.registries, self.workers = self.prefix + b"registries/", self.prefix + b"workers/"
 
     # ---- keys ----------------------------------------------------------------------------------------
 
@@ -89,9 +92,21 @@ class Layout:
         """Where it stands that a life is to end."""
         return self.endings + name.encode()
 
+    def registry(self, id: bytes) -> bytes:
+        """Where it stands that a registry is there."""
+        return self.registries + id.hex().encode()
+
+    def worker(self, id: bytes) -> bytes:
+        """Where it stands that a worker lives."""
+        return self.workers + id.hex().encode()
+
+    def id_in(self, key: bytes, folder: bytes) -> bytes:
+        """That of which it is the key."""
+        return bytes.fromhex(key.removeprefix(folder).decode())
+
     @property
     def folders(self) -> list[bytes]:
-        """What all keys begin with whose values are sealed, but the mark."""
+        """What all keys begin with that last and whose values are sealed, but the mark."""
         return [*(self.folder(table) for table in _FOLDERS), self.endings, self.uses]
 
     @property
@@ -138,7 +153,7 @@ class Layout:
     def record(self, entry: Entry | None, ending: Entry | None, numbers: Numbers) -> Record | None:
         """Of a name, and what lies beside it."""
         match self.content(entry):
-            case [life, bytes() as worker, process, definition, dict() as options]:
+            case [life, bytes() as worker, process, definition, dict() as options, bytes() as by]:
                 assert entry is not None  # noqa: S101  # for the type checker
             case _:
                 return None
@@ -146,20 +161,24 @@ class Layout:
         if not found.epoch:
             found = found._replace(epoch=numbers.epoch(entry.revision))
         ends = self.content(ending) == found.epoch
-        return Record(found, worker, Process(*process), ends, definition, options)
+        return Record(found, worker, Process(*process), ends, definition, options, by)
 
     def record_value(self, record: Record, *, numbered: bool) -> bytes:
         """A record as it is kept. ``numbered``: with its epoch, else the revision tells."""
         key = self.key(RECORD + record.name.encode())
         life = record.life if numbered else record.life._replace(epoch=0)
-        return self.sealed(
-            key, pack([life, record.worker, record.process, record.definition, record.options])
-        )
+        made_of = record.definition, record.options
+        return self.sealed(key, pack([life, record.worker, record.process, *made_of, record.by]))
 
     def snapshot(self, entry: Entry | None) -> Snapshot | None:
         """Of a name."""
         content = self.content(entry)
         return None if content is None else Snapshot(*content)
+
+    def address(self, entry: Entry) -> str | None:
+        """Where a registry is; "" where it does not say yet."""
+        content = self.open(entry)
+        return None if content is None else content[NONCE:].decode()
 
     # ---- the mark ------------------------------------------------------------------------------------
 

@@ -16,8 +16,9 @@ from stractory.store.etcd.attempts import Attempt, name_of
 from stractory.store.etcd.client import RETRY, Client, InDoubt
 from stractory.store.etcd.layout import VERSION, Layout, Numbers
 from stractory.store.etcd.operations import Entry, Operation, Outcome
-from stractory.store.etcd.ownership import Ownership
 from stractory.store.etcd.resealing import sealed_anew
+from stractory.store.etcd.seat import Seat
+from stractory.store.etcd.sharing import EtcdSharing
 from stractory.store.grouped import Change, GroupedStore
 from stractory.store.interface import Contents, Snapshot
 from stractory.store.rules import DEFINITION, QUARANTINE, RECORD, SNAPSHOT
@@ -36,9 +37,9 @@ LARGEST = 1_100_000
 
 
 class EtcdStore(GroupedStore):
-    """A Store below ``prefix``. The first of ``secrets`` seals, and what any of them has sealed is good.
+    """A Store below ``prefix``, which any number of registries may have at a time.
 
-    ``client`` is closed with it.
+    The first of ``secrets`` seals, and what any of them has sealed is good. ``client`` is closed with it.
     """
 
     numbers = True
@@ -48,11 +49,11 @@ class EtcdStore(GroupedStore):
     apart = True
 
     def __init__(self, client: Client, prefix: str, secrets: Sequence[bytes]) -> None:
-        """Takes the prefix over. Raises StoreError."""
+        """Takes a seat there. Raises StoreError."""
         super().__init__("the registry's store in etcd")
         self._client = client
         self._layout = Layout(prefix, secrets)
-        self._owner = Ownership(client, self._layout.owner)
+        self._seat = Seat(client, self._layout)
         self._creations: dict[str, Attempt] = {}  # under way, or in doubt
         self._defined: set[bytes] = set()  # definitions that are there, for all that is known
         self._unreferred: set[bytes] = set()  # those that may have to go
@@ -60,13 +61,20 @@ class EtcdStore(GroupedStore):
         try:
             self._numbers = self._open()
         except BaseException:
+            self._seat.close()
             client.close()
             raise
+        self.sharing = EtcdSharing(client, self._layout, self._numbers, self._seat, self._read_all)
 
     # ---- as in Store ---------------------------------------------------------------------------------
 
     def load(self) -> Contents:
+        return self.sharing.load()
+
+    def _read_all(self) -> tuple[Contents, int]:
+        """What there is, and all that was done until this revision is in that."""
         layout = self._layout
+        began = self._client.range(operations.range_of(layout.mark), PATIENCE).revision
         names = self._read(layout.folder(RECORD))
         endings = {entry.key: entry for entry in self._read(layout.endings)}
         records = []
@@ -86,7 +94,15 @@ class EtcdStore(GroupedStore):
         self._defined = {layout.name(entry.key, DEFINITION) for entry in definitions}
         self._unreferred = self._defined - used
         last_epoch = max([self._numbers.epoch(self._revision), *(record.epoch for record in records)])
-        return Contents(records, last_epoch, {mark: until for mark, until in quarantine.items() if until})
+        marks = {mark: until for mark, until in quarantine.items() if until}
+        registries = {
+            layout.id_in(entry.key, layout.registries): address
+            for entry in self._read(layout.registries)
+            if (address := layout.address(entry)) is not None
+        }
+        keys = self._read(layout.workers, keys_only=True)
+        workers = frozenset(layout.id_in(entry.key, layout.workers) for entry in keys)
+        return Contents(records, last_epoch, marks, registries, workers), began
 
     def find_snapshot(self, name: str) -> Snapshot | None:
         return self._layout.snapshot(self._read_one(self._layout.key(SNAPSHOT + name.encode())))
@@ -98,6 +114,7 @@ class EtcdStore(GroupedStore):
 
     def close(self) -> None:
         super().close()
+        self.sharing.close()
         self._client.close()
 
     # ---- reading -------------------------------------------------------------------------------------
@@ -121,10 +138,7 @@ class EtcdStore(GroupedStore):
     # ---- the start -----------------------------------------------------------------------------------
 
     def _open(self) -> Numbers:
-        """Be the owner of the prefix, which is made if missing. Raises StoreError."""
-        if mark := self._read_one(self._layout.mark):
-            self._check(mark)  # or a mistake would take it from its owner
-        self._owner.take(PATIENCE)
+        """The prefix, which is made if missing. Raises StoreError."""
         mark = self._read_one(self._layout.mark) or self._make_mark()
         numbers = self._check(mark)
         if self._layout.is_former(self._layout.sealed_part(mark)):
@@ -147,10 +161,13 @@ class EtcdStore(GroupedStore):
         return Numbers(began)
 
     def _make_mark(self) -> Entry:
-        began = int(time.time() * 1_000_000)
-        key, value = self._layout.mark, self._layout.mark_value(began)
-        self._at_the_start([operations.put(key, value)])
-        return Entry(key, value, 0)
+        """The first registry that does has made it."""
+        key, value = self._layout.mark, self._layout.mark_value(int(time.time() * 1_000_000))
+        if_missing = operations.transaction([operations.unchanged(key, 0)], [operations.put(key, value)])
+        self._at_the_start([operations.nested(if_missing)])
+        mark = self._read_one(key)
+        assert mark is not None  # noqa: S101  # for the type checker
+        return mark
 
     def _seal_anew(self, numbers: Numbers) -> None:
         """All there is, and the mark when that is done."""
@@ -165,11 +182,11 @@ class EtcdStore(GroupedStore):
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self._owner.renew(PATIENCE)
+                self._seat.renew(PATIENCE)
                 self._transact(then)
                 return
             except InDoubt as doubt:
-                self._owner.doubt()
+                self._seat.doubt()
                 if time.monotonic() >= deadline:
                     raise doubt.reason from None
             gevent.sleep(RETRY)
@@ -185,7 +202,8 @@ class EtcdStore(GroupedStore):
         name = name_of(change)
         creation = self._creations.get(name)
         after = creation.in_doubt if creation else None
-        change.work = Attempt(change, self._layout, self._numbers, name, after)
+        alive = self._layout.worker(change.worker) if change.worker in self.sharing.presence else b""
+        change.work = Attempt(change, self._layout, self._numbers, name, after, self._seat.id, alive)
         if change.draft:
             self._creations[name] = change.work
         return super()._hand_in(change)
@@ -196,11 +214,11 @@ class EtcdStore(GroupedStore):
         while not all(attempt.done for attempt in attempts):
             left = [attempt for attempt in attempts if not attempt.done]
             try:
-                self._owner.renew(0.0)
+                self._seat.renew(0.0)
                 self._go_on(left)
             except (InDoubt, StoreUnreachable) as error:
                 if isinstance(error, InDoubt):
-                    self._owner.doubt()
+                    self._seat.doubt()
                     for attempt in left:
                         attempt.look_again()
                 if time.monotonic() >= deadline:
@@ -221,7 +239,7 @@ class EtcdStore(GroupedStore):
         try:
             self._go_on([each for each in attempts if not (each.puts or each.change.draft)])
         except InDoubt:
-            self._owner.doubt()
+            self._seat.doubt()
         except StoreError as error:
             log.debug("not even ends can be written: %s", error)
 
@@ -259,7 +277,7 @@ class EtcdStore(GroupedStore):
         try:
             self._transact([self._drop_if_unused(digest) for digest in digests])
         except InDoubt:
-            self._owner.doubt()
+            self._seat.doubt()
         except StoreError as error:
             log.warning("definitions that are not used any more stay in etcd for now: %s", error)
         else:
@@ -272,11 +290,11 @@ class EtcdStore(GroupedStore):
         return operations.nested(operations.transaction([unused], [gone]))
 
     def _transact(self, then: Sequence[Operation]) -> Outcome:
-        """As the owner. Raises StoreError, and InDoubt."""
-        outcome = self._client.transact([self._owner.condition], then)
+        """In this registry's seat. Raises StoreError, and InDoubt."""
+        outcome = self._client.transact([self._seat.condition], then)
         self._revision = max(self._revision, outcome.revision)
         if not outcome.succeeded:
-            raise self._owner.lost()
+            raise self._seat.taken_for_gone()
         return outcome
 
     def _give_up(self, attempts: Sequence[Attempt]) -> None:

@@ -19,11 +19,19 @@ class View:
     """Entries of ``name`` that were ``seen``, and those that are to be written.
 
     ``next``: an epoch above all that were given. ``known_as``: the draft by which whoever makes the change
-    knows the life that is there. ``unreferred``: definitions to which a record does not refer any more.
+    knows the life that is there, 0 where that is another than it is about. ``by``: the id of this registry.
+    ``unreferred``: definitions to which a record does not refer any more.
     """
 
     def __init__(
-        self, layout: Layout, numbers: Numbers, seen: Seen, name: str, next: int, known_as: int | None
+        self,
+        layout: Layout,
+        numbers: Numbers,
+        seen: Seen,
+        name: str,
+        next: int,
+        known_as: int | None,
+        by: bytes,
     ) -> None:
         self.unreferred: set[bytes] = set()
         self._layout = layout
@@ -31,10 +39,11 @@ class View:
         self._name = RECORD + name.encode()
         self._ending = layout.ending(name)
         self._next = next
+        self._by = by
         self._there = layout.record(seen.get(layout.key(self._name)), seen.get(self._ending), numbers)
         self._known = self._there
         if self._there is not None and known_as is not None:
-            self._known = _with_epoch(self._there, known_as)
+            self._known = _with_epoch(self._there, known_as) if known_as else None
         self._changed: dict[bytes, Any] = {}
         self._uses: dict[bytes, bytes | None] = {}
 
@@ -55,7 +64,7 @@ class View:
             self._changed[key] = value
 
     def number(self, record: Record) -> Record:
-        return _with_epoch(record, self._next)
+        return _with_epoch(record, self._next)._replace(by=self._by)
 
     def refer(self, digest: bytes, name: str, step: int) -> None:
         key = self._layout.uses_of(digest) + name.encode()
@@ -88,7 +97,9 @@ class View:
             record = _with_epoch(record, self._there.epoch)
         if record.ending:
             found[self._ending] = layout.sealed(self._ending, pack(record.epoch))
-        if self._there is None or self._there != record._replace(ending=self._there.ending):
+        if self._there is None or self._there != record._replace(
+            ending=self._there.ending, by=self._there.by
+        ):
             found[name] = layout.record_value(record, numbered=True)
         return found
 

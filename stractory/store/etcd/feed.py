@@ -1,0 +1,80 @@
+"""What other registries do, as the keys of a prefix tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from stractory.store.etcd import watches
+from stractory.store.etcd.client import Client
+from stractory.store.etcd.layout import Layout, Numbers
+from stractory.store.etcd.watches import Compacted, Deleted, Written
+from stractory.store.interface import (
+    Anew,
+    Begun,
+    Contents,
+    EndOrdered,
+    Freed,
+    News,
+    RegistryGone,
+    RegistryThere,
+    WorkerGone,
+    WorkerThere,
+)
+from stractory.store.rules import RECORD
+
+
+class Feed:
+    """All that happens after ``revision``. ``read``: what there is, and at which revision."""
+
+    def __init__(
+        self, client: Client, layout: Layout, numbers: Numbers, read: Callable[[], tuple[Contents, int]]
+    ) -> None:
+        self.revision = 0
+        self._client = client
+        self._layout = layout
+        self._numbers = numbers
+        self._read = read
+
+    def news(self) -> Iterator[News]:
+        """For ever, one after another, those of own changes too. Raises StoreError."""
+        while True:
+            for events in watches.watch(self._client, self._layout.prefix, self.revision + 1):
+                for event in events:
+                    if isinstance(event, Compacted):
+                        contents, self.revision = self._read()
+                        yield Anew(contents)
+                        continue
+                    self.revision = _revision(event)
+                    if (told := self._told(event)) is not None:
+                        yield told
+
+    def _told(self, event: Written | Deleted) -> News | None:
+        layout = self._layout
+        key = event.entry.key if isinstance(event, Written) else event.key
+        if key.startswith(layout.folder(RECORD)):
+            return self._of_name(key, event)
+        if key.startswith(layout.endings) and isinstance(event, Written):
+            epoch = layout.content(event.entry)
+            name = key.removeprefix(layout.endings).decode()
+            return EndOrdered(name, epoch) if isinstance(epoch, int) else None
+        if key.startswith(layout.workers):
+            id = layout.id_in(key, layout.workers)
+            return WorkerThere(id) if isinstance(event, Written) else WorkerGone(id)
+        if key.startswith(layout.registries):
+            id = layout.id_in(key, layout.registries)
+            if not isinstance(event, Written):
+                return RegistryGone(id)
+            address = layout.address(event.entry)
+            return None if address is None else RegistryThere(id, address)
+        return None
+
+    def _of_name(self, key: bytes, event: Written | Deleted) -> News | None:
+        if not isinstance(event, Written):
+            name = self._layout.name(key, RECORD).decode()
+            return Freed(name, self._numbers.epoch(_revision(event)))
+        record = self._layout.record(event.entry, None, self._numbers)
+        return None if record is None else Begun(record)
+
+
+def _revision(event: Written | Deleted) -> int:
+    return event.entry.revision if isinstance(event, Written) else event.revision

@@ -1,0 +1,63 @@
+"""What registries with one prefix tell each other through it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+from stractory.errors import StoreError
+from stractory.store.etcd.client import Client
+from stractory.store.etcd.feed import Feed
+from stractory.store.etcd.layout import Layout, Numbers
+from stractory.store.etcd.presence import Presence
+from stractory.store.etcd.seat import Seat
+from stractory.store.interface import Contents, News
+
+log = logging.getLogger(__name__)
+
+
+class EtcdSharing:
+    """A Sharing. ``read``: what there is, and at which revision."""
+
+    def __init__(
+        self,
+        client: Client,
+        layout: Layout,
+        numbers: Numbers,
+        seat: Seat,
+        read: Callable[[], tuple[Contents, int]],
+    ) -> None:
+        self.id = seat.id
+        self.presence = Presence(client, layout)
+        self.worker_came = self.presence.come
+        self.worker_heard = self.presence.heard
+        self.worker_gone = self.presence.gone
+        self._watching = client.another()
+        self._seat = seat
+        self._read = read
+        self._feed = Feed(self._watching, layout, numbers, read)
+
+    def load(self) -> Contents:
+        """What there is; news() begins with what happens after that. Raises StoreError."""
+        contents, self._feed.revision = self._read()
+        return contents
+
+    def join(self, address: str, lease: float) -> None:
+        self.presence.seconds = lease
+        self._seat.announce(address)
+        try:
+            self._seat.renew(0.0)
+        except StoreError as error:  # with the next change
+            log.warning("the other registries do not know yet where this one is: %s", error)
+
+    def news(self) -> Iterator[News]:
+        return self._feed.news()
+
+    def close(self) -> None:
+        """Have the others know that this registry is no more."""
+        self.presence.close()
+        self._watching.close()
+        try:
+            self._seat.leave()
+        except StoreError as error:  # they will by themselves
+            log.warning("the other registries do not know yet that this one has ended: %s", error)
