@@ -49,14 +49,17 @@ class Directory(Lives):
         making: Making | None,
         ending: bool,
         now: float,
+        by: bytes = b"",
     ) -> Worker:
         """What a registry before this one knew; its worker, which has the length of a lease to come back.
 
-        With ``making`` it may have been about to be made again, and is, if it has not begun.
+        With ``making`` it may have been about to be made again, and is, if it has not begun. ``by``: the
+        registry that has promised it, if that is there.
         """
         worker = self._workers.setdefault(id, Worker(id, "", process, "", now, State.AWAITED))
         state = State.ENDING if ending else State.AWAITED
-        self._add(Actor(life, worker, state, making, replaces=life.epoch if making else None))
+        replaces = life.epoch if making else None
+        self._add(Actor(life, worker, state, making, replaces=replaces, promised_by=by))
         return worker
 
     def learn(
@@ -89,6 +92,15 @@ class Directory(Lives):
         known = self._actors.get(name)
         if known is not None and known.kept and known.epoch < epoch:
             self._free(known, DESTROYED)
+        self.away.condemn(name)
+
+    def heard_own(self, life: Life) -> None:
+        """The store has a life of this registry's, which was not sure of that if it waits for the next."""
+        self.hear(life.epoch)
+        known = self._actors.get(life.name)
+        if known is not None and known.worker is self.nowhere and known.epoch < life.epoch:
+            known.life = life
+            self._set_aside(known, 0.0)
 
     def hear(self, epoch: int) -> None:
         """What other registries have done before it is known."""

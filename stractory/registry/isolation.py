@@ -33,6 +33,7 @@ class Isolation:
         self._changes = changes
         self._calls = calls
         self._awaited: dict[bytes, str] = {}  # ids of processes that are to register, and for which name
+        self._seen_to: set[bytes] = set()  # ids of those that this registry has asked for
 
     # ---- beginning -------------------------------------------------------------------------------------
 
@@ -44,6 +45,7 @@ class Isolation:
         """
         id = os.urandom(16)
         self._awaited[id] = actor.name
+        self._seen_to.add(id)
         try:
             if (calls := self._calls(actor.worker.id)) is None:
                 raise ActorLost(f"worker {actor.worker.address} has no link to the registry")
@@ -94,8 +96,16 @@ class Isolation:
     def end_if_idle(self, worker: Worker) -> None:
         """As end(), if nothing is left to do for it, or it is to end what it has: the order may be lost."""
         idle = all(actor.is_ending for actor in worker.actors.values())
-        if worker.parent and idle and worker.id not in self._awaited:
+        others = self._directory.shared and worker.id not in self._seen_to  # who may be about to use it
+        if worker.parent and idle and worker.id not in self._awaited and not others:
             self._end(worker.parent, worker.id)
+
+    def see_to_all(self) -> None:
+        """A registry is gone that may have asked for some."""
+        for worker in list(self._directory.workers()):
+            if worker.parent:
+                self._seen_to.add(worker.id)
+                self.end_if_idle(worker)
 
     def _end(self, parent: bytes, id: bytes) -> None:
         if calls := self._calls(parent):
@@ -104,5 +114,6 @@ class Isolation:
 
     def child_ended(self, id: bytes) -> None:
         """A process has ended, which may be one that is waited for."""
+        self._seen_to.discard(id)
         if name := self._awaited.pop(id, None):
             self._changes.notify(name)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from stractory.errors import StoreError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from stractory.errors import StoreError, UnknownDefinition, WorkerFull
 from stractory.net.process import is_gone
 from stractory.registry.directory import Directory
 from stractory.registry.epochs import Drafts
 from stractory.registry.observer import Observer
 from stractory.registry.records import Actor, Making, Worker
 from stractory.store.interface import Record, Snapshot, Store
+from stractory.wire.definitions import Definitions
 from stractory.wire.life import NO_SNAPSHOTS, Life
+
+
+class NameTaken(Exception):
+    """Another registry has the name."""
 
 
 class Ledger(Observer):
@@ -18,13 +26,18 @@ class Ledger(Observer):
     Every name is in the store before a worker hears of it, and leaves it after its end. So a registry that is
     started anew may know names that are free, but none that is taken is unknown to it.
 
-    ``quarantined``: what recover() found of that, seconds since 1970 by the mark of a definition.
+    ``quarantined``: what recover() found of that, seconds since 1970 by the mark of a definition. Likewise
+    ``registries``, the addresses of those that share the store by their ids, and ``living``, their workers.
     """
 
     def __init__(self, directory: Directory, store: Store) -> None:
         self._directory = directory
         self._store = store
         self.quarantined: dict[bytes, float] = {}
+        self.registries: Mapping[bytes, str] = {}
+        self.living: frozenset[bytes] = frozenset()
+        self._definitions = Definitions()  # of lives that other registries have begun
+        self._hearing = False
         directory.observers.append(self)
 
     @property
@@ -41,7 +54,10 @@ class Ledger(Observer):
         if self._store.numbers:
             self._directory.epochs = Drafts()
         self._directory.epochs.given(contents.last_epoch)
+        self._directory.shared = self._store.sharing is not None
+        self._directory.heard = contents.last_epoch
         self.quarantined = contents.quarantine
+        self.registries, self.living = contents.registries, contents.workers
         used = {record.definition for record in contents.records if record.definition is not None}
         definitions = {digest: self._store.find_definition(digest) for digest in used}
         workers: dict[bytes, Worker] = {}
@@ -53,6 +69,7 @@ class Ledger(Observer):
                 record.process,
                 making=Making(definition, dict(record.options)) if definition else None,
                 ending=record.ending,
+                by=record.by if record.by in contents.registries else b"",
                 now=now,
             )
         return [worker for worker in workers.values() if is_gone(worker.process)]
@@ -60,11 +77,16 @@ class Ledger(Observer):
     def write(self, actor: Actor) -> bytes | None:
         """Keep an actor that is about to be started; returns, when that is durable, its last life's state.
 
-        From then on no other life can change that. Raises StoreError; then it must not be started.
+        From then on no other life can change that. Raises StoreError, NameTaken, and WorkerFull where the
+        others take its worker for dead; then it must not be started.
         """
         if self._keeps(actor.life):
             definition = actor.making.definition if actor.making else None
             epoch = self._store.create(_record(actor), definition, actor.replaces).get()
+            if epoch is None and self._directory.shared:
+                raise NameTaken
+            if epoch == 0:
+                raise WorkerFull(f"worker {actor.worker.address} is not known to be alive just now")
             if epoch is None:
                 raise StoreError(f"the registry's store has another {actor.name!r} than the registry")
             self._keep(actor, epoch)
@@ -104,18 +126,72 @@ class Ledger(Observer):
         """Keep for the next registry what is in quarantine until then; 0 lifts that."""
         self._store.quarantine(mark, until)
 
+    # ---- what other registries have written ------------------------------------------------------------
+
+    @contextmanager
+    def _heard(self) -> Iterator[Directory]:
+        """What happens to the directory meanwhile is in the store already."""
+        self._hearing = True
+        try:
+            yield self._directory
+        finally:
+            self._hearing = False
+
+    def heard_begun(self, record: Record, now: float) -> None:
+        """A registry has begun this life. Raises StoreError."""
+        sharing = self._store.sharing
+        if sharing is not None and record.by == sharing.id:
+            self._directory.heard_own(record.life)
+            return
+        making = self._making(record)
+        with self._heard() as directory:
+            directory.learn(record.life, record.worker, record.process, making=making, by=record.by, now=now)
+
+    def heard_let_go(self, actor: Actor) -> None:
+        """A registry has an actor end for good."""
+        with self._heard() as directory:
+            directory.let_go(actor)
+
+    def heard_freed(self, name: str, epoch: int) -> None:
+        """A registry has freed a name that had a life before this epoch."""
+        with self._heard() as directory:
+            directory.forget(name, epoch)
+
+    def _making(self, record: Record) -> Making | None:
+        if record.definition is None:
+            return None
+        try:
+            definition = self._definitions.find(record.definition)
+        except UnknownDefinition:
+            found = self._store.find_definition(record.definition)
+            if found is None:  # the life is over by now
+                return None
+            self._definitions.add(found.packed)
+            definition = found
+        return Making(definition, dict(record.options))
+
     # ---- as Observer -----------------------------------------------------------------------------------
 
     def adopted(self, actor: Actor) -> None:
-        if self._keeps(actor.life):
+        if not self._hearing and self._keeps(actor.life):
             self._store.adopt(_record(actor))
 
     def let_go(self, actor: Actor) -> None:
+        if not self._hearing:
+            self.tell_end(actor)
+
+    def tell_end(self, actor: Actor) -> None:
+        """Keep that it is to end for good: the next registry sees to it, or another."""
+        if not actor.kept and actor.replaces is not None:  # its last life may be what is kept
+            last = actor.life._replace(epoch=actor.replaces)
+            self._store.update(_record(actor, ending=True)._replace(life=last))
         self._store.update(_record(actor, ending=True))
 
     def freed(self, actor: Actor, reason: str) -> None:
-        if not self._keeps(actor.life):
+        if self._hearing or not self._keeps(actor.life):
             return
+        if not actor.kept and actor.replaces is not None:
+            self._store.delete(actor.name, actor.replaces)
         if actor.life in actor.worker.condemned:  # it may run there: the next registry has to end it, too
             self._store.update(_record(actor, ending=True))
         else:

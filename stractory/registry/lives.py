@@ -121,7 +121,12 @@ class Lives:
     def _set_aside(self, actor: Actor, now: float, reason: str = "") -> None:
         self._drop(actor)
         failures = failures_with(actor, now, reason)
-        waiting = Actor(actor.life, self.nowhere, State.WAITING, actor.making, failures)
+        life = actor.life
+        if (
+            self.shared and not actor.kept and actor.replaces is not None
+        ):  # else another's may be taken for it
+            life = life._replace(epoch=actor.replaces)
+        waiting = Actor(life, self.nowhere, State.WAITING, actor.making, failures)
         waiting.problem = "" if actor.began else actor.problem
         self._add(waiting)
         self.observers.set_aside(waiting)

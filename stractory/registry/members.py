@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gevent
 
@@ -16,6 +16,7 @@ from stractory.registry.orders import Node, Orders
 from stractory.registry.quarantine import DEATHS, LENGTH, MARK, WITHIN, Quarantine
 from stractory.registry.records import PROBLEM_LIMIT, Actor, Registration, State, Worker
 from stractory.registry.renewals import Renewals
+from stractory.store.interface import Sharing
 from stractory.wire.changes import CRASHED, DRAINED, EXITED, WORKER_LOST
 from stractory.wire.life import ALWAYS, Life, Phase, Report
 
@@ -36,6 +37,7 @@ class Members:
         renewals: Renewals,
         quarantine: Quarantine,
         changes: Changes,
+        sharing: Sharing | None,
     ) -> None:
         self._directory = directory
         self._ledger = ledger
@@ -43,6 +45,8 @@ class Members:
         self._renewals = renewals
         self._quarantine = quarantine
         self._changes = changes
+        self._sharing = sharing
+        self.lives: Callable[[Worker], bool] = lambda worker: False  # for all that other registries tell
 
     @property
     def lease(self) -> float:
@@ -62,6 +66,8 @@ class Members:
 
         ``parent``: the id of the worker that started it for an isolated actor.
         """
+        if self._sharing is not None:
+            self._sharing.worker_came(id)
         if before := self._orders.nodes.get(id):
             before.disconnect()
         registration = self._directory.register(
@@ -135,8 +141,15 @@ class Members:
         """
         now = time.monotonic()
         self._directory.beat(worker, now, full)
+        self._heard(worker.id)
         known = self._orders.isolation.vouch(worker, children, now) if children else []
+        for child in known:
+            self._heard(child)
         return time.time(), known
+
+    def _heard(self, id: bytes) -> None:
+        if self._sharing is not None:
+            self._sharing.worker_heard(id)
 
     def child_silent(self, worker: Worker, id: bytes, address: str, process: Process, life: Life) -> None:
         """A child that this registry does not know, for it cannot register while its actor blocks.
@@ -246,12 +259,22 @@ class Members:
             if now - began > 2 * step:
                 self._directory.extend_leases(now - began)
             for worker in self._directory.expired(now):
+                if self.lives(worker):
+                    continue
                 who = worker.address or f"of before this registry (pid {worker.pid})"
                 log.warning("worker %s gave no sign of life for %g s; its %d actors are given up",
                             who, self.lease, worker.load, extra=worker.fields)  # fmt: skip
                 self._bury(worker, proved=False)
 
+    def given_up(self, worker: Worker) -> None:
+        """No registry has heard it for the length of a lease, or one knows that it is dead."""
+        log.warning("worker %s is dead or unheard of, by all registries; its %d actors are given up",
+                    worker.address, worker.load, extra=worker.fields)  # fmt: skip
+        self._bury(worker, proved=False)
+
     def _bury(self, worker: Worker, *, proved: bool, reason: str = WORKER_LOST) -> None:
+        if proved and self._sharing is not None:
+            self._sharing.worker_gone(worker.id)
         self._directory.bury(worker, proved=proved, now=time.monotonic(), reason=reason)
         node = self._orders.nodes.pop(worker.id, None)
         if node is not None:

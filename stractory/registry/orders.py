@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import gevent
@@ -32,7 +33,7 @@ from stractory.proof.keys import Key
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
 from stractory.registry.isolation import Isolation
-from stractory.registry.ledger import Ledger
+from stractory.registry.ledger import Ledger, NameTaken
 from stractory.registry.records import Actor, State
 from stractory.wire.changes import DESTROYED
 from stractory.wire.life import Life
@@ -40,6 +41,9 @@ from stractory.wire.shipping import Definition
 
 log = logging.getLogger(__name__)
 
+
+HEARSAY = 1.0
+"""Seconds in which it is known what another registry has done; else the store is asked again."""
 
 REFUSALS = (StoreError, ActorNotShippable, ActorStartFailed, ActorNotPublic, PortUnavailable, WorkerFull)
 """With these an actor does not start, for certain."""
@@ -100,7 +104,8 @@ class Orders:
                 node.defined.discard(definition.digest)
 
     def start(self, actor: Actor, definition: Definition, options: dict[str, Any], deadline: float) -> bool:
-        """Whether it runs. False when its worker is about to end: try another, once the name is free.
+        """Whether it runs. False when its worker is about to end: try another, once the name is free; or when
+        another registry was first to give it away.
 
         Raises StoreError when it cannot be kept, and its worker has heard nothing of it; the other REFUSALS
         (with WorkerFull try another), CallTimeout, and ActorLost for the rest.
@@ -117,6 +122,9 @@ class Orders:
         except REFUSALS:
             self.ended(actor)
             raise
+        except NameTaken:
+            self._withdraw(actor, deadline)
+            return False
         except PlacementError:
             self._directory.leave(actor.worker)
             self.ended(actor)
@@ -142,6 +150,15 @@ class Orders:
         self._changes.notify(actor.name)
         return True
 
+    def _withdraw(self, actor: Actor, deadline: float) -> None:
+        """Another registry was first; returns when it is known with what."""
+        self._directory.withdraw(actor)
+        self.isolation.end_if_idle(actor.worker)
+        self._changes.notify(actor.name)
+        if self._directory.find(actor.name) is None:
+            with suppress(CallTimeout):
+                self._changes.wait(actor.name, min(deadline, time.monotonic() + HEARSAY), "")
+
     # ---- ending ----------------------------------------------------------------------------------------
 
     def end(self, actor: Actor, deadline: float, late: str) -> None:
@@ -154,7 +171,9 @@ class Orders:
         """Have it ended, and not made again; where it cannot run, its name is free at once."""
         self._directory.let_go(actor)
         # Of one that comes back there are no two: it may serve until its lease is over, and holds its name.
-        lost = actor.state is State.LOST and not actor.life.terms.comes_back
+        # Nor is it given up where another registry may reach it.
+        shared = self._directory.shared
+        lost = actor.state is State.LOST and not (actor.life.terms.comes_back or shared)
         if lost or actor.state is State.WAITING:
             self._directory.give_up(actor)
             self._changes.notify(actor.name)
@@ -170,6 +189,8 @@ class Orders:
         """Have its worker end it, the holder of its name or a mere copy, if that can be reached."""
         if node := self.nodes.get(actor.worker.id):
             gevent.spawn(self._end_over, node, actor)
+        elif self._directory.shared:
+            self._ledger.tell_end(actor)  # whichever has its link sees to it
         self.isolation.end(actor.worker)
 
     def _end_over(self, node: Node, actor: Actor) -> None:

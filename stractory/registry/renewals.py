@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import gevent
 from gevent.event import Event
@@ -28,6 +28,9 @@ START_LIMIT = 30.0
 GATHERING = 0.3
 """Seconds in which more workers may come, where there was none: the first is not to get all that waits."""
 
+TURN = 0.5
+"""Seconds that each registry has to make it again before the next tries."""
+
 ROOM_STEP = 2.0
 """Seconds between attempts while all workers are full: they tell by their heartbeats."""
 
@@ -49,6 +52,7 @@ class Renewals(Observer):
         self._quarantine = quarantine
         self._changes = changes
         self._worker_came = Event()
+        self.rank: Callable[[str], int] = lambda name: 0  # how many registries are to be first
         directory.observers.append(self)
 
     def worker_came(self) -> None:
@@ -80,6 +84,7 @@ class Renewals(Observer):
             waiting.problem = waiting.problem or f"its last {waiting.failures} lives were short"
             waiting.problem += f"; the next one begins after {seconds:g} s"
             gevent.sleep(seconds)
+        gevent.sleep(self.rank(waiting.name) * TURN)
         self._sit_out(waiting, definition)
         if actor := self._place(waiting):
             self._start(actor)  # where it fails it is set aside anew, as soon as it is certain not to run

@@ -17,6 +17,7 @@ from stractory.registry.draining import Draining
 from stractory.registry.ledger import Ledger
 from stractory.registry.members import Members
 from stractory.registry.orders import Orders
+from stractory.registry.peers import Peers
 from stractory.registry.quarantine import Quarantine
 from stractory.registry.records import THERE, UNSETTLED, Actor, Making, State, Worker
 from stractory.registry.renewals import Renewals
@@ -34,12 +35,14 @@ class Registry:
     """Places actors and remembers where they are. Never in the data path.
 
     ``members``: its workers, one of which ``drain(address, timeout)`` has leave. ``survey``: how they and
-    their actors do. ``watching``: who is told of all that happens to its actors.
+    their actors do. ``peers``: the other registries. ``watching``: who is told of all that happens to its
+    actors.
     """
 
     def __init__(self, directory: Directory, store: Store | None = None, settling: float = SETTLING) -> None:
         """Brings back what a registry before this one has left in ``store``. Raises StoreError."""
-        self._ledger = ledger = Ledger(directory, store or MemoryStore())
+        store = store or MemoryStore()
+        self._ledger = ledger = Ledger(directory, store)
         dead = ledger.recover(time.monotonic())
         self._directory = directory
         self._changes = Changes()
@@ -47,8 +50,11 @@ class Registry:
         self._orders = Orders(directory, ledger, self._changes)
         self._renewals = Renewals(directory, self._orders, self._quarantine, self._changes)
         self.members = Members(
-            directory, ledger, self._orders, self._renewals, self._quarantine, self._changes
+            directory, ledger, self._orders, self._renewals, self._quarantine, self._changes, store.sharing
         )
+        bury = self.members.given_up
+        self.peers = Peers(directory, ledger, self._orders, self._changes, store.sharing, bury)
+        self.members.lives, self._renewals.rank = self.peers.lives, self.peers.rank
         self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain
         self.survey = Survey(directory, self._orders.nodes)
         self._definitions = Definitions()
@@ -56,6 +62,11 @@ class Registry:
         self._settling = Settling(directory, self._changes, remembers=ledger.is_lasting, seconds=settling)
         self.watching = Watching(directory, self._settling.wait_for_all)
         self.members.bury_dead(dead)
+        self.peers.listen()
+
+    def close(self) -> None:
+        """Hear of nothing any more; its store can be closed."""
+        self.peers.close()
 
     @property
     def obstacle(self) -> str:

@@ -156,8 +156,11 @@ class Sharing(Protocol):
     id: bytes
     """This registry's."""
 
-    def join(self, address: str, lease: float) -> None:
-        """Tell the others where this registry is; workers live for a lease after they were heard."""
+    lease: float
+    """Seconds for which workers live after they were heard."""
+
+    def join(self, address: str) -> None:
+        """Tell the others where this registry is."""
 
     def news(self) -> Iterator[News]:
         """What happens after load(), for ever, own changes too. Waits, and raises StoreError: try again."""
@@ -205,7 +208,8 @@ class Store(Protocol):
     def update(self, record: Record) -> AsyncResult[bool]:
         """Keep what has become of a life. False unless its name has this epoch or one before it.
 
-        One before is there where this life could not be kept, as with a full disk.
+        One before is there where this life could not be kept, as with a full disk; that does not count where
+        the store numbers lives, since it may be another registry's.
         """
 
     def delete(self, name: str, epoch: int) -> AsyncResult[bool]:

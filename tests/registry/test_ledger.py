@@ -47,17 +47,36 @@ class Series:
         self._running = Group()
         self.lease = LIMIT
         self.store: Store | None = None
+        self.registry: Registry | None = None
 
     def start(self) -> Registry:
         self.stop()
         self.store = self._open()
         registry = Registry(Directory(lease=self.lease, random=chance()), self.store, settling=LIMIT)
+        self.registry = registry
         registry.define(DEFINITION.packed)
         self._running.spawn(registry.members.expire_leases)
         return registry
 
+    def expire(self, id: bytes) -> None:
+        """As if the lease of a worker had ended that the registry before has given it."""
+        if self.store is not None and self.store.sharing is not None:
+            self.store.sharing.worker_gone(id)
+
+    def keep(self, worker: FakeWorker) -> None:
+        """As if it went on giving signs of life."""
+        worker.worker.last_beat = math.inf
+        self._running.spawn(self._keep, worker)
+
+    def _keep(self, worker: FakeWorker) -> None:
+        while self.store is not None and self.store.sharing is not None:
+            self.store.sharing.worker_heard(worker.id)
+            gevent.sleep(0.1)
+
     def stop(self) -> None:
         self._running.kill()
+        if self.registry is not None:
+            self.registry.close()
         if self.store is not None:
             self.store.close()
 
@@ -154,8 +173,9 @@ def test_a_name_is_free_when_its_worker_does_not_come(series: Series, where) -> 
     _, _, info = begin(series, **where)
     series.lease = LIMIT * 10 if where else 0.2
     registry = series.start()
+    series.expire(b"1")
     worker = FakeWorker(registry, b"2")
-    worker.worker.last_beat = math.inf  # as if it went on giving signs of life
+    series.keep(worker)
     creating = outcome(create, registry)
     worker.told("create").answer.set()
     assert creating.get(timeout=LIMIT).epoch > info.epoch
@@ -167,8 +187,9 @@ def test_what_comes_back_is_made_again_of_what_was_kept(series: Series, where) -
     _, _, info = begin(series, "on-failure", **where)
     series.lease = LIMIT * 10 if where else 0.2
     registry = series.start()
+    series.expire(b"1")
     worker = FakeWorker(registry, b"2")
-    worker.worker.last_beat = math.inf  # as if it went on giving signs of life
+    series.keep(worker)
     order = worker.told("create")
     assert worker.definitions == [DEFINITION.packed]
     assert order.args[0].epoch > info.epoch and order.args[0].terms == Terms(restart="on-failure")
@@ -487,7 +508,7 @@ def test_what_its_worker_is_ending_because_it_leaves_is_made_again(series: Serie
 def test_who_gives_up_a_creation_ends_what_waits_to_be_made(series: Series) -> None:
     begin(series, "always", process=GONE)
     registry = series.start()
-    creating = outcome(registry.create, "room", DEFINITION.digest, {}, "error", b"mine", Terms(), 0.3)
+    creating = outcome(registry.create, "room", DEFINITION.digest, {}, "error", b"mine", Terms(), 0.6)
     FakeWorker(registry, b"2").told("create").answer.set_exception(ActorStartFailed("no luck"))
     assert isinstance(creating.get(timeout=LIMIT), CallTimeout)
     green_until(lambda: not registry.list_actors("*"))

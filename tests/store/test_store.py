@@ -103,7 +103,8 @@ def test_no_life_is_updated_that_has_a_later_one(store: Store) -> None:
     epoch = create(store, "room", 5)
     assert not store.update(record("room", epoch - 1)).get()
     assert store.update(record("room", epoch)._replace(ending=True)).get()
-    assert store.update(record("room", epoch + 1)).get()  # one that could not be kept
+    could_not_be_kept = store.update(record("room", epoch + 1)).get()
+    assert could_not_be_kept is not store.numbers
 
 
 def test_what_is_to_end_is_in_nobodys_way(store: Store) -> None:
@@ -133,7 +134,9 @@ def test_no_life_is_deleted_that_has_a_later_one(store: Store) -> None:
     assert store.delete("room", epoch).get()
     assert not store.delete("room", epoch).get()
     epoch = create(store, "room", epoch + 1)
-    assert store.delete("room", epoch + 1).get()  # one that could not be kept
+    could_not_be_kept = store.delete("room", epoch + 1).get()
+    assert could_not_be_kept is not store.numbers
+    assert store.delete("room", epoch).get() is store.numbers
     assert create(store, "room", epoch + 2)
 
 

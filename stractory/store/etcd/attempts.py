@@ -143,10 +143,8 @@ class Attempt:
         while there is not None and creation is not None:
             if creation._tries.get(self._key) == there.value:
                 return creation.change.draft
-            if creation.change.draft == self.change.about:
-                return 0
             creation = creation._after
-        return None
+        return 0 if self._numbers.is_draft(self.change.about) else None
 
 
 def name_of(change: Change) -> str:

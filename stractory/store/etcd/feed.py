@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from stractory.store.etcd import watches
 from stractory.store.etcd.client import Client
 from stractory.store.etcd.layout import Layout, Numbers
+from stractory.store.etcd.operations import Entry
 from stractory.store.etcd.watches import Compacted, Deleted, Written
 from stractory.store.interface import (
     Anew,
@@ -39,20 +40,21 @@ class Feed:
         """For ever, one after another, those of own changes too. Raises StoreError."""
         while True:
             for events in watches.watch(self._client, self._layout.prefix, self.revision + 1):
+                beside = {event.entry.key: event.entry for event in events if isinstance(event, Written)}
                 for event in events:
                     if isinstance(event, Compacted):
                         contents, self.revision = self._read()
                         yield Anew(contents)
                         continue
                     self.revision = _revision(event)
-                    if (told := self._told(event)) is not None:
+                    if (told := self._told(event, beside)) is not None:
                         yield told
 
-    def _told(self, event: Written | Deleted) -> News | None:
+    def _told(self, event: Written | Deleted, beside: Mapping[bytes, Entry]) -> News | None:
         layout = self._layout
         key = event.entry.key if isinstance(event, Written) else event.key
         if key.startswith(layout.folder(RECORD)):
-            return self._of_name(key, event)
+            return self._of_name(key, event, beside)
         if key.startswith(layout.endings) and isinstance(event, Written):
             epoch = layout.content(event.entry)
             name = key.removeprefix(layout.endings).decode()
@@ -68,11 +70,11 @@ class Feed:
             return None if address is None else RegistryThere(id, address)
         return None
 
-    def _of_name(self, key: bytes, event: Written | Deleted) -> News | None:
+    def _of_name(self, key: bytes, event: Written | Deleted, beside: Mapping[bytes, Entry]) -> News | None:
+        name = self._layout.name(key, RECORD).decode()
         if not isinstance(event, Written):
-            name = self._layout.name(key, RECORD).decode()
             return Freed(name, self._numbers.epoch(_revision(event)))
-        record = self._layout.record(event.entry, None, self._numbers)
+        record = self._layout.record(event.entry, beside.get(self._layout.ending(name)), self._numbers)
         return None if record is None else Begun(record)
 
 

@@ -62,6 +62,10 @@ class Numbers(NamedTuple):
         """Of the life whose name was written at this revision."""
         return self.began + 2 * revision
 
+    def is_draft(self, epoch: int) -> bool:
+        """Whether it stands for one that etcd has not given yet, or never gave."""
+        return epoch > self.began and (epoch - self.began) % 2 == 1
+
 
 class Layout:
     """Below ``prefix``. The first of the ``secrets`` makes seals; those made with any of them are good."""

@@ -42,8 +42,15 @@ class EtcdSharing:
         contents, self._feed.revision = self._read()
         return contents
 
-    def join(self, address: str, lease: float) -> None:
-        self.presence.seconds = lease
+    @property
+    def lease(self) -> float:
+        return self.presence.seconds
+
+    @lease.setter
+    def lease(self, seconds: float) -> None:
+        self.presence.seconds = seconds
+
+    def join(self, address: str) -> None:
         self._seat.announce(address)
         try:
             self._seat.renew(0.0)

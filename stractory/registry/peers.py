@@ -1,0 +1,188 @@
+"""The other registries that share the store: what they do there is known here as well.
+
+Each name is in every directory: as soon as the store tells of it, or its worker does, whichever is first. A
+worker is dead when no registry hears it any more; what it had is freed or made again by whichever registry is
+first. When a registry is gone, so are its promises: nobody knows whether it had them carried out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+
+import gevent
+
+from stractory.errors import StoreError
+from stractory.registry.changes import Changes
+from stractory.registry.directory import Directory
+from stractory.registry.ledger import Ledger
+from stractory.registry.orders import Orders
+from stractory.registry.records import State, Worker
+from stractory.store.interface import (
+    Anew,
+    Begun,
+    Contents,
+    EndOrdered,
+    Freed,
+    News,
+    Record,
+    RegistryGone,
+    RegistryThere,
+    Sharing,
+    WorkerGone,
+    WorkerThere,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY = 1.0
+"""Seconds after which the store is asked again."""
+
+GRACE = 3.0
+"""Seconds in which workers tell what a registry that is gone has had them start."""
+
+
+class Peers:
+    """Of the registry ``sharing``; of one that shares nothing there are none.
+
+    ``bury`` is told of workers that are dead.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        ledger: Ledger,
+        orders: Orders,
+        changes: Changes,
+        sharing: Sharing | None,
+        bury: Callable[[Worker], None],
+    ) -> None:
+        self._directory = directory
+        self._ledger = ledger
+        self._orders = orders
+        self._changes = changes
+        self._sharing = sharing
+        self._bury = bury
+        self._registries: dict[bytes, str] = dict(ledger.registries)
+        self._living = set(ledger.living)
+        if sharing is not None:
+            sharing.lease = directory.lease
+        self._listening: gevent.Greenlet[..., None] | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where all registries are, this one first; none where there are no others."""
+        if self._sharing is None:
+            return []
+        own = self._registries.get(self._sharing.id, "")
+        others = sorted(address for address in self._registries.values() if address not in ("", own))
+        return [own, *others] if own else []
+
+    def lives(self, worker: Worker) -> bool:
+        """Whether some registry may hear it, though this one does not."""
+        return worker.id in self._living
+
+    def rank(self, name: str) -> int:
+        """How many registries are to see to this name before this one does."""
+        if self._sharing is None:
+            return 0
+        own = _weight(self._sharing.id, name)
+        return sum(_weight(id, name) < own for id in self._registries)
+
+    def join(self, address: str) -> None:
+        """Tell the others where this registry is."""
+        if self._sharing is not None:
+            self._registries[self._sharing.id] = address
+            self._sharing.join(address)
+
+    def listen(self) -> None:
+        """Hear of them, from now on."""
+        if self._sharing is not None:
+            self._listening = gevent.spawn(self._listen, self._sharing)
+
+    def close(self) -> None:
+        """And no more."""
+        if self._listening is not None:
+            self._listening.kill()
+
+    # ---- what is heard ---------------------------------------------------------------------------------
+
+    def _listen(self, sharing: Sharing) -> None:
+        while True:
+            try:
+                for news in sharing.news():
+                    self._hear(news)
+            except StoreError as error:
+                log.warning("what other registries do is not heard: %s", error)
+            except Exception:
+                log.exception("what other registries do is not understood")
+            gevent.sleep(RETRY)
+
+    def _hear(self, news: News) -> None:
+        match news:
+            case Begun(record):
+                self._begun(record)
+            case EndOrdered(name, epoch):
+                self._end_ordered(name, epoch)
+            case Freed(name, epoch):
+                self._ledger.heard_freed(name, epoch)
+                self._changes.notify(name)
+            case WorkerThere(id):
+                self._living.add(id)
+            case WorkerGone(id):
+                self._worker_gone(id)
+            case RegistryThere(id, address):
+                self._registries[id] = address
+            case RegistryGone(id):
+                self._registries.pop(id, None)
+                gevent.spawn(self._end_promises, id)
+            case Anew(contents):
+                self._hear_anew(contents)
+
+    def _begun(self, record: Record) -> None:
+        if record.ending:  # it was given up, and is in nobody's way
+            return
+        self._ledger.heard_begun(record, time.monotonic())
+        self._changes.notify(record.name)
+
+    def _end_ordered(self, name: str, epoch: int) -> None:
+        actor = self._directory.find(name)
+        if actor is not None and actor.epoch == epoch and actor.worker is not self._directory.nowhere:
+            self._ledger.heard_let_go(actor)
+            self._orders.begin_end(actor)
+
+    def _worker_gone(self, id: bytes) -> None:
+        self._living.discard(id)
+        if worker := self._directory.find_worker(id):
+            self._bury(worker)
+
+    def _end_promises(self, registry: bytes) -> None:
+        """What it promised is ended, unless its workers tell of it soon: they may not have heard of it."""
+        gevent.sleep(GRACE)
+        self._orders.isolation.see_to_all()
+        for actor in self._directory.promised_by(registry):
+            actor.promised_by = b""
+            if actor.state is State.PENDING:
+                log.warning("actor %r was promised by a registry that is gone: it is ended",
+                            actor.name, extra=actor.fields)  # fmt: skip
+                self._orders.begin_end(actor)
+
+    def _hear_anew(self, contents: Contents) -> None:
+        """As if all had been heard."""
+        for id in self._registries.keys() - contents.registries.keys():
+            self._hear(RegistryGone(id))
+        self._registries.update(contents.registries)
+        for id in self._living - contents.workers:
+            self._worker_gone(id)
+        self._living |= contents.workers
+        there = {record.name for record in contents.records}
+        for actor in [actor for actor in self._directory.actors() if actor.name not in there]:
+            self._hear(Freed(actor.name, contents.last_epoch))
+        for record in contents.records:
+            self._begun(record)
+
+
+def _weight(id: bytes, name: str) -> bytes:
+    return hashlib.sha256(id + name.encode()).digest()
