@@ -106,7 +106,9 @@ def _serve(settings: Settings) -> None:
             OPERATOR: settings.operator_message_limit,
         },
         audit=Audit(lines.add if lines else None),
+        registries=lambda: registry.peers.addresses,
     )
+    registry.peers.join(str(server.address))
     site = None
     if settings.http is not None:
         from stractory.http.sessions import Sessions
@@ -124,6 +126,7 @@ def _serve(settings: Settings) -> None:
     if site is not None:
         site.close()
     server.close()
+    registry.close()
     store.close()
     if lines:
         lines.close()

@@ -1,116 +1,157 @@
-"""Clients that know several registries, of which one is killed: real daemons."""
+"""Three registries on one etcd, with workers that are linked to all: they agree, and one may go."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import stractory
-from stractory.testing import POOL
-from tests.commands.ctl.conftest import Ctl
-from tests.factory.test_factory import exchange
+from stractory.errors import ActorExists, ActorNotFound
+from tests.lasting.test_snapshots import counter
 from tests.support.actors import echo
-from tests.support.cluster import POOL_READY, Cluster
-from tests.support.etcd import free_ports
+from tests.support.cluster import REGISTRY_READY, Cluster, Daemon, until
+from tests.support.etcd import Etcd
 
-WAIT = 30.0
-
-
-class Counter:
-    def __init__(self, options):
-        self.count = 0
-
-    def more(self):
-        self.count += 1
-        return self.count
-
-    def snapshot(self):
-        return self.count
-
-    def restore(self, count):
-        self.count = count
+NAMES = 700
+"""Each is created through every registry at once."""
 
 
-class Two:
-    """Two clusters with one key: a client may find its way from one to the other."""
+class Registries(Cluster):
+    """``addresses``: where the three are. The workers are told of the first alone."""
 
-    def __init__(self, one: Cluster, other: Cluster) -> None:
-        self.key_file = one.key_file
-        self.clusters = {cluster.address: cluster for cluster in (one, other)}
+    def __init__(self, etcd: Etcd) -> None:
+        endpoints = ", ".join(etcd.endpoints)
+        self.settings = [
+            *("--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={etcd.new_prefix()}"),
+            *("--heartbeat-timeout=3", "--data-dir=none"),
+        ]
+        super().__init__(workers=4, registry_arguments=self.settings)
+        self.others: dict[str, Daemon] = {}
 
-    def client(self, *, background: bool) -> stractory.Client:
-        return stractory.client(list(self.clusters), key_file=self.key_file, background=background)
+    def start(self) -> Registries:
+        super().start()
+        for _ in range(2):
+            daemon = self.daemon("stractory", "--listen=127.0.0.1:0", *self.settings)
+            self.others[daemon.wait_line(REGISTRY_READY).removeprefix(REGISTRY_READY)] = daemon
+        for address in self.others:
+            until(lambda address=address: len(self.running_workers(address)) == 4)
+        return self
 
-    def other(self, address: str) -> str:
-        (other,) = self.clusters.keys() - {address}
-        return other
+    @property
+    def addresses(self) -> list[str]:
+        return [self.address, *self.others]
+
+    def client_of(self, address: str) -> stractory.Client:
+        return stractory.client(address, key_file=self.key_file)
+
+    def running_workers(self, address: str) -> list[int]:
+        """Their pids."""
+        with self.client_of(address) as strac:
+            return [worker.pid for worker in strac.workers() if worker.state == "running"]
+
+    def names(self, address: str) -> dict[str, tuple[int, str, str]]:
+        """What a registry has of each: epoch, worker, state."""
+        with self.client_of(address) as strac:
+            return {actor.name: (actor.epoch, actor.worker, actor.state) for actor in strac.list()}
+
+    def agree(self) -> bool:
+        """Whether all registries that are there have the same, and everything runs."""
+        first, *others = [self.names(address) for address in self.addresses]
+        return all(other == first for other in others) and {state for _, _, state in first.values()} <= {
+            "running"
+        }
+
+    def kill_other(self, address: str) -> None:
+        self.others.pop(address).kill()
 
 
 @pytest.fixture
-def two():
-    with contextlib.ExitStack() as ending:
-        one, other = Cluster(workers=1), Cluster(workers=1)
-        ending.enter_context(one)
-        other.env["STRACTORY_KEY_FILE"] = str(one.key_file)
-        ending.enter_context(other)
-        yield Two(one, other)
+def registries(etcd: Etcd) -> Iterator[Registries]:
+    with Registries(etcd) as started:
+        yield started
+        for daemon in started.others.values():
+            assert daemon.end() == 0
 
 
-@pytest.mark.parametrize("background", [False, True])
-def test_what_is_held_goes_on_and_what_is_asked_is_asked_of_the_next(two, background):
-    with two.client(background=background) as strac:
-        strac.create("held", echo)
-        held = strac.connect("held")
-        here = strac.registry
-        two.clusters[here].kill_registry()
-        strac.create("made", echo)
-        assert strac.registry == two.other(here)
-        assert [actor.name for actor in strac.list()] == ["made"]
-        assert exchange(strac.get("made")) == exchange(held) == b"hello"
+def create_all(registries: Registries, address: str) -> list[tuple[str, int]]:
+    """Those that were created, not found there."""
+    made = []
+    with registries.client_of(address) as strac:
+        for number in range(NAMES):
+            try:
+                made.append((f"room-{number}", strac.create(f"room-{number}", echo).epoch))
+            except ActorExists:
+                continue
+    return made
 
 
-def test_a_registry_that_is_moved_to_another_address():
-    later = f"127.0.0.1:{free_ports(1)[0]}"
-    soon = ["--block-interrupt=1", "--block-exit=2"]
-    with (
-        Cluster(workers=1, registry_arguments=["--heartbeat-timeout=4"], pool_arguments=soon) as cluster,
-        stractory.client(f"{later},{cluster.address}", key_file=cluster.key_file) as strac,
-    ):
-        strac.create("counter", stractory.rpc(Counter), restart="on-failure", snapshot="each call")
-        counter = strac.get("counter")
-        assert [counter.more(), counter.more()] == [1, 2]
-        watch = strac.watch(timeout=WAIT)
-        assert next(watch).kind == "present"
-
-        cluster.kill_registry()
-        cluster.pool.kill()
-        cluster._start_registry(later)
-        cluster.pool = cluster.daemon(POOL, "--workers=1", f"--registry={later}", *soon)
-        cluster.pool.wait_line(POOL_READY)
-
-        moved = next(watch)
-        assert (moved.kind, moved.name) == ("moved", "counter")
-        assert strac.get("counter").more() == 3
-        assert strac.registry == later
+def test_one_creation_of_a_name_wins_and_all_registries_know_it(registries: Registries) -> None:
+    with ThreadPoolExecutor() as threads:
+        won = [
+            result.result()
+            for result in [
+                threads.submit(create_all, registries, address) for address in registries.addresses
+            ]
+        ]
+    winners = Counter(name for made in won for name, _ in made)
+    assert set(winners.values()) == {1} and len(winners) == NAMES
+    until(registries.agree)
+    epochs = {name: epoch for name, (epoch, _, _) in registries.names(registries.address).items()}
+    assert epochs == {name: epoch for made in won for name, epoch in made}
 
 
-def test_stractoryctl(two):
-    alive, dead = two.clusters
-    ctl = Ctl(two.clusters[alive])
-    rows = json.loads(ctl("ping", "--json", "--registry", f"{alive},{dead}"))
-    assert sorted(row["what"] for row in rows) == ["registry", "registry", "worker"]
-    assert {row["address"] for row in rows if row["what"] == "registry"} == {alive, dead}
+def test_a_name_is_destroyed_through_another_registry(registries: Registries) -> None:
+    first, second, third = registries.addresses
+    with registries.client_of(first) as one, registries.client_of(second) as two:
+        one.create("room", echo)
+        until(lambda: "room" in registries.names(second))
+        with pytest.raises(ActorExists):
+            two.create("room", echo)
+        two.connect("room").close()
+        two.destroy("room")
+        for address in (first, third):
+            until(lambda address=address: "room" not in registries.names(address))
+        one.create("room", echo)
+        assert two.create("room", echo, if_exists="get").epoch == one.list("room")[0].epoch
 
-    two.clusters[dead].kill_registry()
-    several = {"STRACTORY_REGISTRY": f"{dead},{alive}"}
-    assert len(json.loads(ctl("ps", "--json", env=several))) == 1
-    run = ctl.run("ping", "--json", env=several)
-    assert run.returncode == 4
-    (row,) = (row for row in json.loads(run.stdout) if not row["reachable"])
-    assert (row["what"], row["address"]) == ("registry", dead)
 
-    two.clusters[alive].kill_registry()
-    complaint = ctl.complaint(4, "ls", env=several)
-    assert alive in complaint and dead in complaint
+def test_nothing_is_lost_with_a_registry(registries: Registries) -> None:
+    _, second, third = registries.addresses
+    with registries.client_of(second) as strac:
+        for number in range(20):
+            strac.create(f"room-{number}", echo, restart="always" if number % 2 else "never")
+        stream = strac.connect("room-0")
+        before = registries.names(second)
+        registries.kill_other(second)
+        stream.sendall(b"still there")
+        assert stream.recv(11) == b"still there"
+    until(registries.agree)
+    assert registries.names(third) == before
+    with registries.client_of(third) as strac:
+        strac.destroy("room-0")
+        strac.create("room-0", echo)
+    until(registries.agree)
+
+
+def test_what_comes_back_does_so_once_when_its_worker_is_killed(registries: Registries) -> None:
+    first, second, third = registries.addresses
+    with registries.client_of(second) as strac:
+        strac.create("counter", stractory.rpc(counter), restart="always", snapshot="each call")
+        strac.create("plain", echo)
+        assert strac.get("counter").add() == 1
+        until(registries.agree)
+        before = registries.names(third)
+        workers = {worker.address: worker.pid for worker in strac.workers()}
+        os.kill(workers[before["counter"][1]], signal.SIGKILL)
+        until(lambda: registries.agree() and registries.names(first)["counter"][0] > before["counter"][0])
+        assert strac.get("counter").add() == 2
+        if before["plain"][1] == before["counter"][1]:
+            with pytest.raises(ActorNotFound):
+                strac.connect("plain")
+    after = registries.names(first)["counter"]
+    assert [registries.names(address)["counter"] for address in (second, third)] == [after] * 2
