@@ -21,8 +21,9 @@ from stractory.commands.daemon import (
     transport_security,
     warn_of_variables,
 )
-from stractory.commands.keeping import add_keeping_settings, audit_log, data_directory, open_store
+from stractory.commands.keeping import ETCD, add_keeping_settings, audit_log, data_directory, open_store
 from stractory.commands.logs import set_up_logging
+from stractory.errors import ConfigError
 from stractory.net import title
 from stractory.net.stacks import dump_on_signal
 from stractory.proof.keys import CLIENT, OPERATOR
@@ -43,6 +44,11 @@ def make_parser() -> Parser:
         PROGRAM, section="registry", description="The registry: places actors and knows where they are."
     )
     parser.setting("listen", type=address, default="9000", help="where clients and workers find it")
+    parser.setting(
+        "advertise",
+        type=address,
+        help="where workers find it, unless at listen; other registries on the same etcd tell them",
+    )
     parser.setting("placement", type=choice(*POLICIES), default="two-choices", help="who gets a new actor")
     parser.setting(
         "heartbeat-timeout",
@@ -60,7 +66,18 @@ def make_parser() -> Parser:
         )
     add_http_settings(parser, "a web page, its JSON API, /metrics, /livez and /readyz")
     add_common_settings(parser, links=0)
+    parser.rule(_check)
     return parser
+
+
+def _check(settings: Settings) -> None:
+    """Raises ConfigError for what cannot be meant."""
+    advertised = settings.advertise or settings.listen
+    if settings.store == ETCD and advertised.is_everywhere:
+        raise ConfigError(
+            f"store = etcd: workers of other registries are told of this one, and cannot dial {advertised}: "
+            f"set advertise = HOST:{advertised.port}"
+        )
 
 
 def main() -> int:
@@ -108,7 +125,7 @@ def _serve(settings: Settings) -> None:
         audit=Audit(lines.add if lines else None),
         registries=lambda: registry.peers.addresses,
     )
-    registry.peers.join(str(server.address))
+    registry.peers.join(str(settings.advertise or server.address))
     site = None
     if settings.http is not None:
         from stractory.http.sessions import Sessions

@@ -10,7 +10,7 @@ PREFIX = "STRACTORY_"
 SETTINGS = (
     *("config", "insecure-plaintext", "key-file", "listen", "log-format", "log-level", "registry", "tls"),
     *("links-limit", "unproved-limit", "unproved-limit-per-source"),
-    *("audit-log", "client-message-limit", "operator-message-limit"),
+    *("advertise", "audit-log", "client-message-limit", "operator-message-limit"),
     *("data-dir", "heartbeat-timeout", "placement", "store"),
     *("etcd-ca", "etcd-cert", "etcd-endpoints", "etcd-key", "etcd-prefix"),
     *("http", "http-hosts", "http-open", "http-ports", "respawn-delay", "workers"),

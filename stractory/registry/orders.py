@@ -65,11 +65,13 @@ class Node(NamedTuple):
 class Orders:
     """``nodes`` are the links of the workers, by id; whoever registers workers keeps them.
 
-    ``isolation``: what is different about actors with a process of their own.
+    ``isolation``: what is different about actors with a process of their own. ``has_peers``: whether another
+    registry may have a link to a worker that this one cannot reach.
     """
 
     def __init__(self, directory: Directory, ledger: Ledger, changes: Changes) -> None:
         self.nodes: dict[bytes, Node] = {}
+        self.has_peers: Callable[[], bool] = lambda: False
         self.isolation = Isolation(directory, changes, self._calls)
         self._directory = directory
         self._ledger = ledger
@@ -172,8 +174,8 @@ class Orders:
         self._directory.let_go(actor)
         # Of one that comes back there are no two: it may serve until its lease is over, and holds its name.
         # Nor is it given up where another registry may reach it.
-        shared = self._directory.shared
-        lost = actor.state is State.LOST and not (actor.life.terms.comes_back or shared)
+        held = actor.life.terms.comes_back or self.has_peers()
+        lost = actor.state is State.LOST and not held
         if lost or actor.state is State.WAITING:
             self._directory.give_up(actor)
             self._changes.notify(actor.name)
@@ -189,7 +191,7 @@ class Orders:
         """Have its worker end it, the holder of its name or a mere copy, if that can be reached."""
         if node := self.nodes.get(actor.worker.id):
             gevent.spawn(self._end_over, node, actor)
-        elif self._directory.shared:
+        elif self.has_peers():
             self._ledger.tell_end(actor)  # whichever has its link sees to it
         self.isolation.end(actor.worker)
 

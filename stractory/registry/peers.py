@@ -80,6 +80,10 @@ class Peers:
         others = sorted(address for address in self._registries.values() if address not in ("", own))
         return [own, *others] if own else []
 
+    def there(self) -> bool:
+        """Whether there are any."""
+        return self._sharing is not None and bool(self._registries.keys() - {self._sharing.id})
+
     def lives(self, worker: Worker) -> bool:
         """Whether some registry may hear it, though this one does not."""
         return worker.id in self._living

@@ -508,8 +508,9 @@ def test_what_its_worker_is_ending_because_it_leaves_is_made_again(series: Serie
 def test_who_gives_up_a_creation_ends_what_waits_to_be_made(series: Series) -> None:
     begin(series, "always", process=GONE)
     registry = series.start()
-    creating = outcome(registry.create, "room", DEFINITION.digest, {}, "error", b"mine", Terms(), 0.6)
-    FakeWorker(registry, b"2").told("create").answer.set_exception(ActorStartFailed("no luck"))
+    worker = FakeWorker(registry, b"2")
+    creating = outcome(registry.create, "room", DEFINITION.digest, {}, "error", b"mine", Terms(), 0.42)
+    worker.told("create").answer.set_exception(ActorStartFailed("no luck"))
     assert isinstance(creating.get(timeout=LIMIT), CallTimeout)
     green_until(lambda: not registry.list_actors("*"))
 
