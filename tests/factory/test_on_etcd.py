@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import stractory
-from stractory.errors import ActorExists, StoreError, StoreUnreachable
+from stractory.errors import ActorExists, StoreUnreachable
 from stractory.store.etcd.client import Client
 from stractory.store.etcd.operations import range_of
 from tests.lasting.test_snapshots import counter
@@ -93,15 +93,20 @@ def test_a_registry_without_its_etcd_says_so(etcd: Etcd) -> None:
     assert run.stderr == f"stractory: no endpoint of etcd answers; {why}\n"
 
 
-def test_a_registry_that_another_has_followed_creates_nothing(cluster: OnEtcd, etcd: Etcd) -> None:
-    with cluster.client() as strac:
-        strac.create("one", echo)
-        other = cluster.daemon("stractory", "--listen=0", "--data-dir=none", *cluster.store)
-        other.wait_line("stractory registry ready")
-        with pytest.raises(StoreError, match="another registry has been started with the same etcd-prefix"):
-            strac.create("two", echo)
-        strac.connect("one").close()
-        assert other.end() == 0
+def test_a_registry_that_listens_everywhere_has_to_say_where_it_is(etcd: Etcd) -> None:
+    with Cluster(workers=0) as cluster:
+        run = run_program(
+            [
+                *(sys.executable, str(BIN / "stractory"), "--listen=0.0.0.0:9000", "--store=etcd"),
+                *(f"--etcd-endpoints={etcd.endpoints[0]}", "--data-dir=none", "--insecure-plaintext=yes"),
+            ],
+            env=cluster.env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert run.returncode == 2
+    assert "set advertise = HOST:9000" in run.stderr
 
 
 # ---- scripts/etcd-cluster ----------------------------------------------------------------------------------
