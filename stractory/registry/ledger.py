@@ -152,6 +152,11 @@ class Ledger(Observer):
         with self._heard() as directory:
             directory.let_go(actor)
 
+    def heard_end(self, actor: Actor) -> None:
+        """And it is not there any more."""
+        with self._heard() as directory:
+            directory.ended(actor)
+
     def heard_freed(self, name: str, epoch: int) -> None:
         """A registry has freed a name that had a life before this epoch."""
         with self._heard() as directory:

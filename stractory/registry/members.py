@@ -93,6 +93,9 @@ class Members:
         )
         for actor in doomed:
             self._end_copy(actor)
+        for actor in list(worker.actors.values()):
+            if actor.is_ending and actor.promised_by:  # it is not sure that the order has reached the worker
+                self._orders.end_there(actor)
         self._orders.isolation.end_if_idle(worker)
         self._changes.notify_all()  # names came, and names went
         return registration

@@ -89,11 +89,14 @@ class Peers:
         return worker.id in self._living
 
     def rank(self, name: str) -> int:
-        """How many registries are to see to this name before this one does."""
-        if self._sharing is None:
+        """How many turns this registry waits before it makes an actor again.
+
+        One for each that is to be first, and one in which others may tell that it has ended for good.
+        """
+        if self._sharing is None or not self.there():
             return 0
         own = _weight(self._sharing.id, name)
-        return sum(_weight(id, name) < own for id in self._registries)
+        return 1 + sum(_weight(id, name) < own for id in self._registries)
 
     def join(self, address: str) -> None:
         """Tell the others where this registry is."""
@@ -153,8 +156,13 @@ class Peers:
 
     def _end_ordered(self, name: str, epoch: int) -> None:
         actor = self._directory.find(name)
-        if actor is not None and actor.epoch == epoch and actor.worker is not self._directory.nowhere:
-            self._ledger.heard_let_go(actor)
+        if actor is None or actor.epoch != epoch:
+            return
+        self._ledger.heard_let_go(actor)
+        if actor.state is State.WAITING:
+            self._ledger.heard_end(actor)
+            self._changes.notify(name)
+        else:
             self._orders.begin_end(actor)
 
     def _worker_gone(self, id: bytes) -> None:

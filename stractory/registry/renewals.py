@@ -29,7 +29,7 @@ GATHERING = 0.3
 """Seconds in which more workers may come, where there was none: the first is not to get all that waits."""
 
 TURN = 0.5
-"""Seconds that each registry has to make it again before the next tries."""
+"""Seconds that a registry has, where there are several, before the next makes it again."""
 
 ROOM_STEP = 2.0
 """Seconds between attempts while all workers are full: they tell by their heartbeats."""
@@ -52,7 +52,7 @@ class Renewals(Observer):
         self._quarantine = quarantine
         self._changes = changes
         self._worker_came = Event()
-        self.rank: Callable[[str], int] = lambda name: 0  # how many registries are to be first
+        self.rank: Callable[[str], int] = lambda name: 0  # how many turns others have before
         directory.observers.append(self)
 
     def worker_came(self) -> None:

@@ -197,9 +197,9 @@ class Store(Protocol):
         """Keep the record of a new life and what it is made of; the life's epoch.
 
         None unless the name is free, or had by a life before that is to end; with ``replaces`` unless it
-        has the life of that epoch, or one before that, since a life that could not be kept may have come
-        between. 0 where the store knows that its worker is dead. Its snapshot remains, until the new life
-        saves its own.
+        has the life of that epoch and that is not to end, or one before that, since a life that could not be
+        kept may have come between. 0 where the store knows that its worker is dead. Its snapshot remains,
+        until the new life saves its own.
         """
 
     def adopt(self, record: Record) -> AsyncResult[bool]:

@@ -41,7 +41,8 @@ def create(
         known = None
     if (known is None) is not (replaces is None):
         return None
-    if known is not None and replaces is not None and not known.epoch <= replaces < record.epoch:
+    fits = known is None or replaces is None or known.epoch <= replaces < record.epoch
+    if not fits or (known is not None and known.ending):
         return None
     entries.put(EPOCH, max(record.epoch, entries.get(EPOCH) or 0))
     if definition is not None and entries.get(DEFINITION + definition.digest) is None:

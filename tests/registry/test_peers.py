@@ -1,0 +1,159 @@
+"""What a registry does about what it hears of others. The store is the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from gevent.queue import Queue
+
+from stractory.registry import peers
+from stractory.registry.directory import Directory
+from stractory.registry.service import Registry
+from stractory.store.interface import (
+    Begun,
+    EndOrdered,
+    Freed,
+    News,
+    Record,
+    RegistryGone,
+    RegistryThere,
+    WorkerGone,
+    WorkerThere,
+)
+from stractory.store.memory import MemoryStore
+from stractory.wire.life import Phase, Report
+from tests.registry.test_service import DEFINITION, ELSEWHERE, FakeWorker, created, life, state
+from tests.support.chance import chance
+from tests.support.green import green_until
+
+OTHER = b"other"
+
+
+class FakeSharing:
+    """``told``: what the test has happen elsewhere."""
+
+    id = b"own"
+    lease = 0.0
+
+    def __init__(self) -> None:
+        self.told: Queue[News] = Queue()
+        self.came: list[bytes] = []
+        self.dead: list[bytes] = []
+
+    def join(self, address: str) -> None:
+        self.told.put(RegistryThere(self.id, address))
+
+    def news(self) -> Iterator[News]:
+        while True:
+            yield self.told.get()
+
+    def worker_came(self, id: bytes) -> None:
+        self.came.append(id)
+
+    def worker_heard(self, id: bytes) -> None:
+        pass
+
+    def worker_gone(self, id: bytes) -> None:
+        self.dead.append(id)
+
+
+@pytest.fixture
+def sharing() -> FakeSharing:
+    return FakeSharing()
+
+
+@pytest.fixture
+def registry(sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setattr(peers, "GRACE", 0.0)
+    store = MemoryStore()
+    store.sharing = sharing
+    registry = Registry(Directory(random=chance()), store, settling=0)
+    registry.define(DEFINITION.packed)
+    registry.peers.join("127.0.0.1:9000")
+    sharing.told.put(RegistryThere(OTHER, "127.0.0.1:9100"))
+    yield registry
+    registry.close()
+
+
+def begun(epoch: int, worker: bytes = b"1") -> Begun:
+    return Begun(Record(life(epoch), worker, ELSEWHERE, by=OTHER))
+
+
+def test_workers_are_told_of_all_registries_this_one_first(registry: Registry, sharing: FakeSharing) -> None:
+    green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9100"])
+    sharing.told.put(RegistryGone(OTHER))
+    green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000"])
+
+
+def test_a_name_that_another_gives_away_runs_when_its_worker_says_so(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    sharing.told.put(begun(100))
+    green_until(lambda: state(registry) == ["pending"])
+    registry.members.reported(worker.worker, Report(life(100), Phase.RUNNING))
+    assert state(registry) == ["running"]
+    sharing.told.put(Freed("room", 102))
+    green_until(lambda: state(registry) == [])
+
+
+def test_what_another_cannot_end_is_ended_from_here(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    sharing.told.put(EndOrdered("room", info.epoch))
+    order = worker.told("destroy")
+    assert order.args == ("room", info.epoch)
+    assert state(registry) == ["ending"]
+    order.answer.set()
+    green_until(lambda: state(registry) == [])
+
+
+def test_what_a_registry_that_is_gone_has_promised_is_ended(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    sharing.told.put(begun(100))
+    sharing.told.put(RegistryGone(OTHER))
+    order = worker.told("destroy")
+    assert order.args == ("room", 100)
+    order.answer.set()
+    green_until(lambda: state(registry) == [])
+
+
+def test_what_its_worker_has_told_of_outlives_the_registry_that_promised_it(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    sharing.told.put(begun(100))
+    green_until(lambda: state(registry) == ["pending"])
+    registry.members.reported(worker.worker, Report(life(100), Phase.RUNNING))
+    sharing.told.put(RegistryGone(OTHER))
+    green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000"])
+    sharing.told.put(begun(98))
+    green_until(lambda: not sharing.told.qsize())
+    assert (state(registry), worker.orders.qsize()) == (["running"], 0)
+
+
+def test_a_worker_is_dead_when_no_registry_hears_it(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    created(registry, worker)
+    assert sharing.came == [b"1"]
+    sharing.told.put(WorkerThere(b"1"))
+    green_until(lambda: registry.peers.lives(worker.worker))
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: state(registry) == [])
+    assert registry.list_workers() == [] and sharing.dead == []
+
+
+def test_who_knows_that_a_worker_is_dead_tells_the_others(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    registry.members.goodbye(worker.worker)
+    assert sharing.dead == [b"1"]
+
+
+def test_registries_see_to_a_name_one_after_another(registry: Registry, sharing: FakeSharing) -> None:
+    green_until(lambda: registry.peers.there())
+    assert {registry.peers.rank(f"room-{number}") for number in range(20)} == {1, 2}
+    sharing.told.put(RegistryGone(OTHER))
+    green_until(lambda: registry.peers.rank("room") == 0)
