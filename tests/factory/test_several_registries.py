@@ -155,3 +155,53 @@ def test_what_comes_back_does_so_once_when_its_worker_is_killed(registries: Regi
                 strac.connect("plain")
     after = registries.names(first)["counter"]
     assert [registries.names(address)["counter"] for address in (second, third)] == [after] * 2
+
+
+def test_an_actor_in_a_process_of_its_own_is_everybodys(registries: Registries) -> None:
+    first, second, third = registries.addresses
+    with registries.client_of(second) as strac:
+        strac.create("alone", echo, isolate=True)
+        until(registries.agree)
+        with registries.client_of(third) as other, other.connect("alone") as stream:
+            stream.sendall(b"hello")
+            assert stream.recv(5) == b"hello"
+        with registries.client_of(first) as other:
+            other.destroy("alone")
+        for address in registries.addresses:
+            until(lambda address=address: len(registries.running_workers(address)) == 4)
+
+
+def test_a_registry_that_stood_still_hears_what_it_has_missed(registries: Registries) -> None:
+    first, second, third = registries.addresses
+    with registries.client_of(second) as strac:
+        for number in range(5):
+            strac.create(f"room-{number}", echo, restart="always")
+        until(registries.agree)
+        pid = registries.others[third].pid
+        os.kill(pid, signal.SIGSTOP)
+        strac.destroy("room-0")
+        strac.create("hall", echo)
+        until(lambda: "room-0" not in registries.names(first))
+        os.kill(pid, signal.SIGCONT)
+    until(registries.agree)
+    with registries.client_of(third) as strac:
+        strac.create("room-0", echo)
+    until(registries.agree)
+    assert len(registries.names(first)) == 6
+
+
+def test_a_worker_that_stands_still_is_given_up_by_all_when_its_lease_is_over(registries: Registries) -> None:
+    first, second, _ = registries.addresses
+    with registries.client_of(second) as strac:
+        before = strac.create("room", echo, restart="always")
+        until(registries.agree)
+        where = registries.names(first)["room"][1]
+        pid = next(worker.pid for worker in strac.workers() if worker.address == where)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            until(lambda: registries.names(first)["room"][0] > before.epoch and registries.agree())
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        for address in registries.addresses:
+            until(lambda address=address: len(registries.running_workers(address)) == 4)
+        until(registries.agree)
