@@ -92,8 +92,8 @@ def test_nor_where_the_port_is_taken(program: str, tmp_path: Path) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         address = Address(*taken.getsockname())
-        run = start(program, str(address), tmp_path)
-    assert run == (1, [f"{program}: http cannot listen at {address}: Address already in use"])
+        status, lines = start(program, str(address), tmp_path)
+    assert (status, lines[-1]) == (1, f"{program}: http cannot listen at {address}: Address already in use")
 
 
 def start(program: str, http: str, folder: Path, *more: str) -> tuple[int, list[str]]:

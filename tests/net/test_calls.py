@@ -382,7 +382,7 @@ class TestAbandoned:
         green_until(lambda: ends.near.stream.closed)
 
     def test_while_a_call_is_late(self, ends: Ends) -> None:
-        call = gevent.spawn(ends.call, "wait", 1, call_timeout=1)
+        call = gevent.spawn(ends.call, "wait", 1, call_timeout=3)
         gevent.idle()
         assert not self.ended(ends)
         with pytest.raises(CallTimeout):
