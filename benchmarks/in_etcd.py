@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from actors import WARM, create_all, destroy_all
+from actors import WARM
 from bench import Bench
+from lasting import creates_on_one
 from measuring import HERE, Factory, rate
 from rows import OURS, Row, measures
 
@@ -44,12 +45,7 @@ def etcd() -> Iterator[str]:
 @measures(CREATES, by=OURS)
 def creates_in_etcd(bench: Bench) -> float:
     with etcd() as endpoints, Factory(keeping=("--store=etcd", f"--etcd-endpoints={endpoints}")) as factory:
-        factory.pool(1)
-        client = factory.client()
-        warm = bench.names(WARM)
-        create_all(client, warm)
-        destroy_all(client, warm)
-        return create_all(client, bench.names(bench.count(5_000)))
+        return creates_on_one(bench, factory)
 
 
 @measures(RECORDS, by=OURS)

@@ -16,12 +16,17 @@ FAIL_OVER = Row("lasting.fail-over", "{count} actors made again elsewhere, since
 @measures(IN_MEMORY, by=OURS)
 def creates_in_memory(bench: Bench) -> float:
     with Factory(lasting=False) as factory:
-        factory.pool(1)
-        client = factory.client()
-        warm = bench.names(WARM)
-        create_all(client, warm)
-        destroy_all(client, warm)
-        return create_all(client, bench.names(bench.count(5_000)))
+        return creates_on_one(bench, factory)
+
+
+def creates_on_one(bench: Bench, factory: Factory) -> float:
+    """A second, on the only worker of ``factory``."""
+    factory.pool(1)
+    client = factory.client()
+    warm = bench.names(WARM)
+    create_all(client, warm)
+    destroy_all(client, warm)
+    return create_all(client, bench.names(bench.count(5_000)))
 
 
 @measures(FAIL_OVER, by=OURS)

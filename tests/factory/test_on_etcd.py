@@ -76,37 +76,29 @@ def test_what_comes_back_does_though_worker_and_registry_died(cluster: OnEtcd) -
         assert now.epoch > first.epoch
 
 
-def test_a_registry_without_its_etcd_says_so(etcd: Etcd) -> None:
+def refused(*arguments: str) -> tuple[int, str]:
+    """The status of a registry on etcd that does not start, and what it says."""
     with Cluster(workers=0) as cluster:
         run = run_program(
-            [
-                *(sys.executable, str(BIN / "stractory"), "--listen=0", "--store=etcd"),
-                *("--etcd-endpoints=http://127.0.0.1:1", "--data-dir=none"),
-            ],
+            [sys.executable, str(BIN / "stractory"), "--store=etcd", "--data-dir=none", *arguments],
             env=cluster.env,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
         )
-    assert run.returncode == 1
+    return run.returncode, run.stderr
+
+
+def test_a_registry_without_its_etcd_says_so() -> None:
     why = "the last that was tried, http://127.0.0.1:1: Connection refused"
-    assert run.stderr == f"stractory: no endpoint of etcd answers; {why}\n"
+    told = f"stractory: no endpoint of etcd answers; {why}\n"
+    assert refused("--listen=0", "--etcd-endpoints=http://127.0.0.1:1") == (1, told)
 
 
 def test_a_registry_that_listens_everywhere_has_to_say_where_it_is(etcd: Etcd) -> None:
-    with Cluster(workers=0) as cluster:
-        run = run_program(
-            [
-                *(sys.executable, str(BIN / "stractory"), "--listen=0.0.0.0:9000", "--store=etcd"),
-                *(f"--etcd-endpoints={etcd.endpoints[0]}", "--data-dir=none", "--insecure-plaintext=yes"),
-            ],
-            env=cluster.env,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-    assert run.returncode == 2
-    assert "set advertise = HOST:9000" in run.stderr
+    where = "--listen=0.0.0.0:9000", "--insecure-plaintext=yes"
+    status, told = refused(*where, f"--etcd-endpoints={etcd.endpoints[0]}")
+    assert status == 2 and "set advertise = HOST:9000" in told
 
 
 # ---- scripts/etcd-cluster ----------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from stractory.proof import bearer
 from stractory.proof.keys import CLIENT, KeyRing
 from tests.http.asking import ANYWHERE, KEYS, an_access, ask
 from tests.http.cluster import Model, a_load
-from tests.support.green import green_until
+from tests.support.faults import let_pass
+from tests.support.green import green_until, one_turn
 
 
 class Event:
@@ -208,7 +209,7 @@ def test_who_takes_nothing_is_dropped_and_holds_up_nobody(
                 actor = site.directory.find(f"{name:04} {'x' * 500}")
                 assert actor is not None
                 site.directory.observers.changed(actor)
-            gevent.sleep(0.02)
+            let_pass(0.02)
 
     churning = gevent.spawn(churn)
     reading = gevent.spawn(lambda: [quick.until("state") for _ in range(10_000)])
@@ -276,7 +277,7 @@ def test_who_talks_without_a_pause_holds_up_nobody(site: Site) -> None:
     following = gevent.spawn(site.events.follow, lambda: True, talker)
     while not following.ready():
         seen.add(talker.reads)
-        gevent.sleep(0)
+        one_turn()
     assert len(seen) > 50
 
 

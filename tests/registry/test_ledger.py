@@ -34,6 +34,7 @@ from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
 from tests.support.chance import chance
 from tests.support.etcd import Etcd
+from tests.support.faults import let_pass
 from tests.support.green import green_until
 
 GONE = Process(process.own().machine, 2**30, 0)
@@ -71,7 +72,7 @@ class Series:
     def _keep(self, worker: FakeWorker) -> None:
         while self.store is not None and self.store.sharing is not None:
             self.store.sharing.worker_heard(worker.id)
-            gevent.sleep(0.1)
+            let_pass(0.1)
 
     def stop(self) -> None:
         self._running.kill()

@@ -19,6 +19,11 @@ def green_until(predicate: Callable[[], Any], timeout: float = PATIENCE) -> Any:
         return value
 
 
+def one_turn() -> None:
+    """Others have theirs, once; gevent.idle() would wait until they have no more to do."""
+    gevent.sleep(0)
+
+
 def next_event(emitter: Any, event: str) -> AsyncResult[Any]:
     """What comes with the next one."""
     heard: AsyncResult[Any] = AsyncResult()

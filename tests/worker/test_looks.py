@@ -19,7 +19,7 @@ from stractory.worker.actor import Actor
 from stractory.worker.host import Host
 from stractory.worker.lateness import Lateness
 from stractory.worker.looks import Looks
-from tests.support.green import green_until
+from tests.support.green import green_until, one_turn
 
 DEFINITION = Definition("stream", Code.imported(f"{__name__}:init"), None, {})
 
@@ -81,7 +81,7 @@ def test_who_is_looked_at_may_end_meanwhile(
     for number in range(20):
         call(create(host, f"a{number}"))
     look = gevent.spawn(looking.look)
-    gevent.sleep(0)
+    one_turn()
     host.destroy("a1", 7)
     host.destroy("a19", 7)
     create(host, "new")
@@ -161,7 +161,7 @@ def test_the_worst_since_it_was_asked(late: Any) -> None:
 def test_a_long_stop_is_told_of(late: Any) -> None:
     loop = Lateness()
     loop.worst()
-    gevent.sleep(0)
+    one_turn()
     late.now += 60
     green_until(lambda: loop._due > 160)
     assert loop.worst() == pytest.approx(60, abs=0.1)
