@@ -1,4 +1,6 @@
-"""Who may see pages: who names this place by a name of its own, and where it is not open, proves a key. Pure, but for the name of this machine.
+"""Who may see pages: who names this place by its own name and, where it is not open, proves a key.
+
+Pure, but for the name of this machine.
 
 A browser can be led to connect here by another name, whose owner could then read what comes (DNS rebinding).
 It says so in Host and Origin, and who has it connect in Sec-Fetch-Site.
