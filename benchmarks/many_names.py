@@ -16,6 +16,7 @@ from measuring import resident, seconds
 
 from stractory.commands.daemon import spare_the_collector
 from stractory.net.address import Address
+from stractory.net.process import Process
 from stractory.proof import keys
 from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
@@ -39,7 +40,8 @@ def main(key_file: str, count: int) -> None:
 def fill(directory: Directory, count: int) -> None:
     """Each name is reserved and confirmed, as by the creation of its actor."""
     id, now = os.urandom(16), time.monotonic()
-    directory.register(id, address="127.0.0.1:1", pid=os.getpid(), runtime="any", reports=(), now=now)
+    process = Process("made up", 1, 1)
+    directory.register(id, address="127.0.0.1:1", process=process, runtime="any", reports=(), now=now)
     for index in range(count):
         actor = directory.reserve(
             f"name.{index}", kind="rpc", runtime=None, create_id=os.urandom(16), wall=time.time()

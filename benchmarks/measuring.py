@@ -16,6 +16,11 @@ from typing import Any, NamedTuple
 import gevent
 
 import stractory
+from stractory.clients.deadline import Deadline
+from stractory.clients.registry import RegistryLink
+from stractory.net.address import address
+from stractory.net.trust import Trust
+from stractory.proof import keys
 
 HERE = Path(__file__).resolve().parent
 BIN = HERE.parent / "bin"
@@ -91,6 +96,21 @@ def by_green_threads(work: Callable[[Any], object], items: Sequence[Any]) -> Non
     gevent.joinall([gevent.spawn(pull) for _ in range(GREEN_THREADS)])
     if failed:
         raise failed[0]
+
+
+def look_ups(registry: str, key_file: str, names: Sequence[str]) -> float:
+    """The rate at which many green threads ask the registry for each of them, over one link."""
+    key = keys.load(Path(key_file))
+    deadline = Deadline(600)
+    link = RegistryLink([address(registry)], lambda: key, lambda link: None, Trust())
+
+    def look_up(name: str) -> None:
+        link.call("lookup", [name], deadline=deadline)
+
+    by_green_threads(look_up, names[:100])
+    figure = rate(len(names), lambda: by_green_threads(look_up, names))
+    link.close()
+    return figure
 
 
 def percentiles(times: Sequence[float]) -> tuple[float, float]:

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -20,17 +19,13 @@ from measuring import (
     HERE,
     Factory,
     by_green_threads,
+    look_ups,
     processor_seconds,
-    rate,
 )
 from rows import OURS, Row, measures
 from served import service
 
 import stractory
-from stractory.clients.deadline import Deadline
-from stractory.clients.registry import RegistryLink
-from stractory.net.address import address
-from stractory.proof import keys
 
 ACTORS = 100_000
 
@@ -96,18 +91,8 @@ def many_names(bench: Bench) -> tuple[float, ...]:
     count = bench.count(1_000_000)
     with tempfile.TemporaryDirectory() as folder, program("many_names", f"{folder}/key", count) as line:
         told = json.loads(line)
-        link = RegistryLink(
-            address(told["address"]), lambda: keys.load(Path(folder, "key")), lambda link: None
-        )
         names = [f"name.{index}" for index in range(0, count, max(1, count // 50_000))]
-        deadline = Deadline(600)
-
-        def look_up(name: str) -> None:
-            link.call("lookup", [name], deadline=deadline)
-
-        by_green_threads(look_up, names[:100])
-        figure = rate(len(names), lambda: by_green_threads(look_up, names))
-        link.close()
+        figure = look_ups(told["address"], f"{folder}/key", names)
     return told["memory"] / 1e6, count / told["seconds"], figure
 
 
