@@ -19,6 +19,7 @@ from stractory.registry.changes import Changes
 from stractory.registry.directory import Directory
 from stractory.registry.ledger import Ledger
 from stractory.registry.orders import Orders
+from stractory.registry.quarantine import Quarantine
 from stractory.registry.records import State, Worker
 from stractory.store.interface import (
     Anew,
@@ -27,6 +28,7 @@ from stractory.store.interface import (
     EndOrdered,
     Freed,
     News,
+    Quarantined,
     Record,
     RegistryGone,
     RegistryThere,
@@ -55,6 +57,7 @@ class Peers:
         directory: Directory,
         ledger: Ledger,
         orders: Orders,
+        quarantine: Quarantine,
         changes: Changes,
         sharing: Sharing | None,
         bury: Callable[[Worker], None],
@@ -62,6 +65,7 @@ class Peers:
         self._directory = directory
         self._ledger = ledger
         self._orders = orders
+        self._quarantine = quarantine
         self._changes = changes
         self._sharing = sharing
         self._bury = bury
@@ -136,6 +140,8 @@ class Peers:
             case Freed(name, epoch):
                 self._ledger.heard_freed(name, epoch)
                 self._changes.notify(name)
+            case Quarantined(digest, until):
+                self._quarantine.hear(digest, until)
             case WorkerThere(id):
                 self._living.add(id)
             case WorkerGone(id):
@@ -189,6 +195,7 @@ class Peers:
         for id in self._living - contents.workers:
             self._worker_gone(id)
         self._living |= contents.workers
+        self._quarantine.hear_all(contents.quarantine)
         there = {record.name for record in contents.records}
         for actor in [actor for actor in self._directory.actors() if actor.name not in there]:
             self._hear(Freed(actor.name, contents.last_epoch))

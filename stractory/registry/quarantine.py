@@ -52,6 +52,17 @@ class Quarantine:
         self._keep(mark, wall + LENGTH)
         return True
 
+    def hear(self, mark: bytes, until: float) -> None:
+        """Another registry keeps it from being started until then; with 0 it has lifted that."""
+        if until:
+            self._until[mark] = until
+        else:
+            self._until.pop(mark, None)
+
+    def hear_all(self, until: Mapping[bytes, float]) -> None:
+        """What all registries keep from being started."""
+        self._until = dict(until)
+
     def left(self, definition: Definition, terms: Terms, wall: float) -> float:
         """Seconds for which it is not started.
 

@@ -53,7 +53,9 @@ class Registry:
             directory, ledger, self._orders, self._renewals, self._quarantine, self._changes, store.sharing
         )
         bury = self.members.given_up
-        self.peers = Peers(directory, ledger, self._orders, self._changes, store.sharing, bury)
+        self.peers = Peers(
+            directory, ledger, self._orders, self._quarantine, self._changes, store.sharing, bury
+        )
         self._orders.has_peers = self.peers.there
         self.members.lives, self._renewals.rank = self.peers.lives, self.peers.rank
         self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain

@@ -116,6 +116,13 @@ class Freed(NamedTuple):
     epoch: int
 
 
+class Quarantined(NamedTuple):
+    """Actors of a definition are not started until then, in seconds since 1970; with 0 they are again."""
+
+    digest: bytes
+    until: float
+
+
 class WorkerThere(NamedTuple):
     """A worker lives."""
 
@@ -147,7 +154,9 @@ class Anew(NamedTuple):
     contents: Contents
 
 
-News = Begun | EndOrdered | Freed | WorkerThere | WorkerGone | RegistryThere | RegistryGone | Anew
+News = (
+    Begun | EndOrdered | Freed | Quarantined | WorkerThere | WorkerGone | RegistryThere | RegistryGone | Anew
+)
 
 
 class Sharing(Protocol):

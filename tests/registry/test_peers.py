@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
+import gevent
 import pytest
 from gevent.queue import Queue
 
+from stractory.errors import ActorQuarantined, NoWorkers
 from stractory.registry import peers
 from stractory.registry.directory import Directory
+from stractory.registry.quarantine import MARK
 from stractory.registry.service import Registry
 from stractory.store.interface import (
+    Anew,
     Begun,
+    Contents,
     EndOrdered,
     Freed,
     News,
+    Quarantined,
     Record,
     RegistryGone,
     RegistryThere,
@@ -23,7 +30,7 @@ from stractory.store.interface import (
 )
 from stractory.store.memory import MemoryStore
 from stractory.wire.life import Phase, Report
-from tests.registry.test_service import DEFINITION, ELSEWHERE, FakeWorker, created, life, state
+from tests.registry.test_service import DEFINITION, ELSEWHERE, FakeWorker, create, created, life, state
 from tests.support.chance import chance
 from tests.support.green import green_until
 
@@ -150,6 +157,33 @@ def test_who_knows_that_a_worker_is_dead_tells_the_others(
 ) -> None:
     registry.members.goodbye(worker.worker)
     assert sharing.dead == [b"1"]
+
+
+def test_what_another_puts_into_quarantine_is_not_started_here_until_that_is_lifted(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    mark = DEFINITION.digest[:MARK]
+    sharing.told.put(Quarantined(mark, time.time() + 60))
+    gevent.idle()
+    with pytest.raises(ActorQuarantined):
+        create(registry)
+    sharing.told.put(Quarantined(mark, 0.0))
+    gevent.idle()
+    assert created(registry, worker).name == "room"
+
+
+def test_what_another_has_put_into_quarantine_is_heard_with_all_there_is(
+    registry: Registry, sharing: FakeSharing
+) -> None:
+    mark = DEFINITION.digest[:MARK]
+    sharing.told.put(Anew(Contents([], 0, {mark: time.time() + 60}, {OTHER: "127.0.0.1:9100"})))
+    gevent.idle()
+    with pytest.raises(ActorQuarantined):
+        create(registry)
+    sharing.told.put(Anew(Contents([], 0, {}, {OTHER: "127.0.0.1:9100"})))
+    gevent.idle()
+    with pytest.raises(NoWorkers):
+        create(registry)
 
 
 def test_registries_see_to_a_name_one_after_another(registry: Registry, sharing: FakeSharing) -> None:

@@ -21,6 +21,7 @@ from stractory.store.interface import (
     EndOrdered,
     Freed,
     News,
+    Quarantined,
     RegistryGone,
     RegistryThere,
     Snapshot,
@@ -269,6 +270,8 @@ def test_registries_hear_of_each_other(open: Open) -> None:
     epoch = create(second, "room", 5)
     second.update(record("room", epoch)._replace(ending=True)).get()
     second.delete("room", epoch).get()
+    second.quarantine(ECHO.digest, 123.5).get()
+    second.quarantine(ECHO.digest, 0).get()
     second.sharing.worker_gone(worker)
     green_until(lambda: WorkerGone(worker) in heard)
     second.close()
@@ -282,6 +285,8 @@ def test_registries_hear_of_each_other(open: Open) -> None:
         WorkerThere(worker),
         Begun(record("room", epoch)._replace(by=id)),
         EndOrdered("room", epoch),
+        Quarantined(ECHO.digest, 123.5),
+        Quarantined(ECHO.digest, 0.0),
         WorkerGone(worker),
         RegistryGone(id),
     ]

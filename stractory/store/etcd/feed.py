@@ -16,12 +16,13 @@ from stractory.store.interface import (
     EndOrdered,
     Freed,
     News,
+    Quarantined,
     RegistryGone,
     RegistryThere,
     WorkerGone,
     WorkerThere,
 )
-from stractory.store.rules import RECORD
+from stractory.store.rules import QUARANTINE, RECORD
 
 
 class Feed:
@@ -59,6 +60,9 @@ class Feed:
             epoch = layout.content(event.entry)
             name = key.removeprefix(layout.endings).decode()
             return EndOrdered(name, epoch) if isinstance(epoch, int) else None
+        if key.startswith(layout.folder(QUARANTINE)):
+            until = layout.content(event.entry) if isinstance(event, Written) else 0.0
+            return Quarantined(layout.name(key, QUARANTINE), until) if isinstance(until, float) else None
         if key.startswith(layout.workers):
             id = layout.id_in(key, layout.workers)
             return WorkerThere(id) if isinstance(event, Written) else WorkerGone(id)
