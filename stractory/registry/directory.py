@@ -56,7 +56,7 @@ class Directory(Lives):
         With ``making`` it may have been about to be made again, and is, if it has not begun. ``by``: the
         registry that has promised it, if that is there.
         """
-        worker = self._workers.setdefault(id, Worker(id, "", process, "", now, State.AWAITED))
+        worker = self._workers.get(id) or self._await(id, process, now)
         state = State.ENDING if ending else State.AWAITED
         replaces = life.epoch if making else None
         self._add(Actor(life, worker, state, making, replaces=replaces, promised_by=by))
@@ -74,7 +74,7 @@ class Directory(Lives):
             if before.epoch == life.epoch and not before.is_ending:
                 before.making = before.making or making  # a worker has told of it before
             return
-        worker = self._workers.setdefault(id, Worker(id, "", process, "", now, State.AWAITED))
+        worker = self._workers.get(id) or self._await(id, process, now)
         state = State.AWAITED if worker.state is State.AWAITED else State.PENDING
         replaces = life.epoch if making else None
         actor = Actor(life, worker, state, making, replaces=replaces, awaited=True, given=False)
@@ -164,6 +164,13 @@ class Directory(Lives):
         if known is None and report.life.epoch <= self.heard:
             return None
         return self._adopt(worker, report, now, kept=True)
+
+    def _await(self, id: bytes, process: Process, now: float) -> Worker:
+        """One of which this registry was told; if it was given up here, with what it has to end."""
+        worker = self.away.take(id) or Worker(id, "", process, "", now)
+        worker.state, worker.last_beat = State.AWAITED, now
+        self._workers[id] = worker
+        return worker
 
     def _expect(self, actor: Actor) -> None:
         """Its worker is here, and may be told to start it."""

@@ -157,6 +157,11 @@ class Ledger(Observer):
         with self._heard() as directory:
             directory.ended(actor)
 
+    def heard_given_up(self, actor: Actor) -> None:
+        """A registry has freed the name of one whose worker is out of reach."""
+        with self._heard() as directory:
+            directory.give_up(actor)
+
     def heard_freed(self, name: str, epoch: int) -> None:
         """A registry has freed a name that had a life before this epoch."""
         with self._heard() as directory:
@@ -198,11 +203,11 @@ class Ledger(Observer):
         if not actor.kept and actor.replaces is not None:
             self._store.delete(actor.name, actor.replaces)
         if actor.life in actor.worker.condemned:  # it may run there: the next registry has to end it, too
-            self._store.update(_record(actor, ending=True))
+            self._store.update(_given_up(actor))
         else:
             self._store.delete(actor.name, actor.epoch)
             for copy in self._directory.away.copies(actor.name):
-                self._store.adopt(_record(copy, ending=True))
+                self._store.adopt(_given_up(copy))
 
     def gone(self, life: Life) -> None:
         if self._keeps(life):
@@ -220,3 +225,7 @@ def _record(actor: Actor, ending: bool = False) -> Record:
     if making is None:
         return record
     return record._replace(definition=making.definition.digest, options=making.options)
+
+
+def _given_up(actor: Actor) -> Record:
+    return _record(actor, ending=True)._replace(given_up=True)

@@ -27,6 +27,7 @@ from stractory.store.interface import (
     Contents,
     EndOrdered,
     Freed,
+    GivenUp,
     News,
     Quarantined,
     Record,
@@ -137,6 +138,8 @@ class Peers:
                 self._begun(record)
             case EndOrdered(name, epoch):
                 self._end_ordered(name, epoch)
+            case GivenUp(name, epoch):
+                self._given_up(name, epoch)
             case Freed(name, epoch):
                 self._ledger.heard_freed(name, epoch)
                 self._changes.notify(name)
@@ -155,9 +158,11 @@ class Peers:
                 self._hear_anew(contents)
 
     def _begun(self, record: Record) -> None:
-        if record.ending:  # it was given up, and is in nobody's way
+        if record.given_up:  # and is in nobody's way
             return
         self._ledger.heard_begun(record, time.monotonic())
+        if record.ending:
+            self._end_ordered(record.name, record.epoch)
         self._changes.notify(record.name)
 
     def _end_ordered(self, name: str, epoch: int) -> None:
@@ -170,6 +175,15 @@ class Peers:
             self._changes.notify(name)
         else:
             self._orders.begin_end(actor)
+
+    def _given_up(self, name: str, epoch: int) -> None:
+        actor = self._directory.find(name)
+        if actor is None or actor.epoch != epoch:
+            return
+        self._ledger.heard_given_up(actor)
+        if actor.worker.id in self._orders.nodes:  # it is not out of reach here
+            self._orders.end_there(actor)
+        self._changes.notify(name)
 
     def _worker_gone(self, id: bytes) -> None:
         self._living.discard(id)

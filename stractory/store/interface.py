@@ -52,9 +52,10 @@ NO_OPTIONS: Mapping[str, Any] = {}
 class Record(NamedTuple):
     """All that is kept of one life of a name.
 
-    ``worker`` is its id, ``process`` what it runs in. ``ending``: it is to end for good. What it is made of,
-    the digest of a definition and options, is kept of one that comes back. ``by``: the id of the registry
-    that has the worker start it, where several share the store.
+    ``worker`` is its id, ``process`` what it runs in. ``ending``: it is to end for good, and has its name
+    until it has; ``given_up``: not so long, for its worker is out of reach. What it is made of, the digest of
+    a definition and options, is kept of one that comes back. ``by``: the id of the registry that has the
+    worker start it, where several share the store.
     """
 
     life: Life
@@ -64,6 +65,7 @@ class Record(NamedTuple):
     definition: bytes | None = None
     options: Mapping[str, Any] = NO_OPTIONS
     by: bytes = b""
+    given_up: bool = False
 
     @property
     def name(self) -> str:
@@ -104,6 +106,13 @@ class Begun(NamedTuple):
 
 class EndOrdered(NamedTuple):
     """A life is to end for good."""
+
+    name: str
+    epoch: int
+
+
+class GivenUp(NamedTuple):
+    """One that is to end for good does not have its name any more: its worker is out of reach."""
 
     name: str
     epoch: int
@@ -155,7 +164,16 @@ class Anew(NamedTuple):
 
 
 News = (
-    Begun | EndOrdered | Freed | Quarantined | WorkerThere | WorkerGone | RegistryThere | RegistryGone | Anew
+    Begun
+    | EndOrdered
+    | GivenUp
+    | Freed
+    | Quarantined
+    | WorkerThere
+    | WorkerGone
+    | RegistryThere
+    | RegistryGone
+    | Anew
 )
 
 
@@ -205,7 +223,7 @@ class Store(Protocol):
     ) -> AsyncResult[int | None]:
         """Keep the record of a new life and what it is made of; the life's epoch.
 
-        None unless the name is free, or had by a life before that is to end; with ``replaces`` unless it
+        None unless the name is free, or had by a life before that was given up; with ``replaces`` unless it
         has the life of that epoch and that is not to end, or one before that, since a life that could not be
         kept may have come between. 0 where the store knows that its worker is dead. Its snapshot remains,
         until the new life saves its own.

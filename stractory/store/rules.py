@@ -36,7 +36,7 @@ def create(
     """As Store.create()."""
     record = entries.number(record)
     known = entries.get(RECORD + record.name.encode())
-    if known is not None and known.ending and replaces is None and known.epoch < record.epoch:
+    if known is not None and known.given_up and replaces is None and known.epoch < record.epoch:
         delete(entries, record.name, known.epoch)
         known = None
     if (known is None) is not (replaces is None):
@@ -66,6 +66,8 @@ def update(entries: Entries, record: Record) -> bool:
     known = entries.get(RECORD + record.name.encode())
     if known is None or known.epoch > record.epoch:
         return False
+    if known.epoch == record.epoch and known.given_up:
+        record = record._replace(given_up=True)
     _put_record(entries, record.name, known, record)
     return True
 

@@ -20,6 +20,7 @@ from stractory.store.interface import (
     Contents,
     EndOrdered,
     Freed,
+    GivenUp,
     News,
     Quarantined,
     Record,
@@ -29,8 +30,18 @@ from stractory.store.interface import (
     WorkerThere,
 )
 from stractory.store.memory import MemoryStore
-from stractory.wire.life import Phase, Report
-from tests.registry.test_service import DEFINITION, ELSEWHERE, FakeWorker, create, created, life, state
+from stractory.wire.life import Phase, Report, Terms
+from tests.registry.test_service import (
+    DEFINITION,
+    ELSEWHERE,
+    LIMIT,
+    FakeWorker,
+    create,
+    created,
+    life,
+    outcome,
+    state,
+)
 from tests.support.chance import chance
 from tests.support.green import green_until
 
@@ -114,6 +125,39 @@ def test_what_another_cannot_end_is_ended_from_here(
     assert state(registry) == ["ending"]
     order.answer.set()
     green_until(lambda: state(registry) == [])
+
+
+def test_a_name_that_another_registry_has_ended_is_given_away_when_that_is_over(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    """Also where this one has not heard of its life: of what comes back there are no two."""
+    there = life(100)._replace(terms=Terms(restart="always"))
+    ending = begun(100).record._replace(life=there, ending=True)
+    registry._ledger._store.adopt(ending)
+    creating = outcome(create, registry, if_exists="replace", create_id=b"new", restart="always")
+    gevent.idle()
+    sharing.told.put(Begun(ending))
+    worker.told("destroy").answer.set()
+    worker.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).epoch > 100
+
+
+def test_what_another_registry_has_given_up_is_in_nobodys_way(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    given_up = begun(100).record._replace(ending=True, given_up=True)
+    registry._ledger._store.adopt(given_up)
+    sharing.told.put(Begun(given_up))
+    assert created(registry, worker).epoch > 100
+
+
+def test_what_another_gives_up_is_ended_from_here_and_its_name_is_free(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    sharing.told.put(GivenUp("room", info.epoch))
+    assert worker.told("destroy").args == ("room", info.epoch)
+    assert state(registry) == []
 
 
 def test_what_a_registry_that_is_gone_has_promised_is_ended(

@@ -140,6 +140,28 @@ def test_a_later_life_elsewhere_takes_the_place_of_the_one_here(sharing: Sharing
     assert sharing.state("room") == (102, State.RUNNING)
 
 
+def test_what_is_to_end_on_a_worker_that_was_given_up_is_so_whatever_others_tell_of_it(
+    sharing: Sharing,
+) -> None:
+    sharing.report("room", 100)
+    worker = sharing.directory.find_worker(b"1")
+    actor = sharing.directory.find("room")
+    assert worker is not None and actor is not None
+    sharing.directory.begin_end(actor)
+    sharing.directory.bury(worker, proved=False, now=2.0)
+    sharing.learn("hall", 102)
+    registration = sharing.directory.register(
+        b"1",
+        address="127.0.0.1:1",
+        process=PROCESS,
+        runtime=PYTHON,
+        reports=[Report(life("room", 100), Phase.RUNNING)],
+        now=3.0,
+    )
+    assert [doomed.life for doomed in registration.doomed] == [life("room", 100)]
+    assert sharing.state("hall") == (102, State.PENDING)
+
+
 # ---- any order ---------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from stractory.store.interface import (
     Begun,
     EndOrdered,
     Freed,
+    GivenUp,
     News,
     Quarantined,
     RegistryGone,
@@ -118,7 +119,7 @@ def test_a_name_is_written_when_a_life_begins_and_for_nothing_else(open: Open) -
     revision = revision_of(store, "room")
     assert epoch == store._numbers.epoch(revision)
     store.save_snapshot(Snapshot("room", epoch, 1, b"state"))
-    store.update(record("room", epoch)._replace(ending=True)).get()
+    store.update(record("room", epoch)._replace(ending=True, given_up=True)).get()
     assert revision_of(store, "room") == revision
     assert create(store, "room", epoch + 1)
     assert revision_of(store, "room") > revision
@@ -269,6 +270,7 @@ def test_registries_hear_of_each_other(open: Open) -> None:
     second.sharing.worker_came(worker)
     epoch = create(second, "room", 5)
     second.update(record("room", epoch)._replace(ending=True)).get()
+    second.update(record("room", epoch)._replace(ending=True, given_up=True)).get()
     second.delete("room", epoch).get()
     second.quarantine(ECHO.digest, 123.5).get()
     second.quarantine(ECHO.digest, 0).get()
@@ -285,6 +287,7 @@ def test_registries_hear_of_each_other(open: Open) -> None:
         WorkerThere(worker),
         Begun(record("room", epoch)._replace(by=id)),
         EndOrdered("room", epoch),
+        GivenUp("room", epoch),
         Quarantined(ECHO.digest, 123.5),
         Quarantined(ECHO.digest, 0.0),
         WorkerGone(worker),

@@ -107,10 +107,22 @@ def test_no_life_is_updated_that_has_a_later_one(store: Store) -> None:
     assert could_not_be_kept is not store.numbers
 
 
-def test_what_is_to_end_is_in_nobodys_way(store: Store) -> None:
+def test_what_is_to_end_has_its_name_until_it_has_ended(store: Store) -> None:
+    epoch = create(store, "room", 5)
+    ending = record("room", epoch)._replace(ending=True)
+    assert store.update(ending).get() and store.update(ending).get()
+    assert not create(store, "room", epoch + 1)
+    assert not create(store, "room", epoch + 1, replaces=epoch)
+    assert store.delete("room", epoch).get()
+    assert create(store, "room", epoch + 1)
+
+
+def test_what_was_given_up_is_in_nobodys_way(store: Store) -> None:
     epoch = create(store, "room", 5)
     store.save_snapshot(Snapshot("room", epoch, 1, b"state"))
-    store.update(record("room", epoch)._replace(ending=True))
+    ending = record("room", epoch)._replace(ending=True)
+    store.update(ending._replace(given_up=True))
+    store.update(ending)  # late: by a registry that did not know
     assert not create(store, "room", epoch + 1, replaces=epoch - 1)
     later = create(store, "room", epoch + 1)
     assert later > epoch
@@ -121,7 +133,7 @@ def test_what_is_to_end_is_in_nobodys_way(store: Store) -> None:
 def test_what_is_told_by_its_draft_while_it_is_being_created(store: Store) -> None:
     first = store.create(record("room", 5), ECHO)
     deleted, second = store.delete("room", 5), store.create(record("room", 6), ECHO)
-    ending = store.update(record("room", 6)._replace(ending=True))
+    ending = store.update(record("room", 6)._replace(ending=True, given_up=True))
     third = store.create(record("room", 7), ECHO)
     assert [bool(result.get()) for result in (first, deleted, second, ending, third)] == [True] * 5
     assert not store.create(record("room", 8), ECHO).get()

@@ -15,6 +15,7 @@ from stractory.store.interface import (
     Contents,
     EndOrdered,
     Freed,
+    GivenUp,
     News,
     Quarantined,
     RegistryGone,
@@ -57,9 +58,11 @@ class Feed:
         if key.startswith(layout.folder(RECORD)):
             return self._of_name(key, event, beside)
         if key.startswith(layout.endings) and isinstance(event, Written):
-            epoch = layout.content(event.entry)
+            to_end = layout.ending_of(event.entry)
             name = key.removeprefix(layout.endings).decode()
-            return EndOrdered(name, epoch) if isinstance(epoch, int) else None
+            if to_end is None:
+                return None
+            return GivenUp(name, to_end.epoch) if to_end.given_up else EndOrdered(name, to_end.epoch)
         if key.startswith(layout.folder(QUARANTINE)):
             until = layout.content(event.entry) if isinstance(event, Written) else 0.0
             return Quarantined(layout.name(key, QUARANTINE), until) if isinstance(until, float) else None

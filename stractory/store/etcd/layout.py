@@ -5,7 +5,7 @@
     PREFIX/mark               the version of all this, and what epochs are counted from
     PREFIX/quota              nothing, written beside much
     PREFIX/names/NAME         the record of a life
-    PREFIX/endings/NAME       the epoch of one that is to end for good
+    PREFIX/endings/NAME       the epoch of one that is to end for good, and whether it was given up
     PREFIX/latest/NAME        epoch and sequence number of the snapshot
     PREFIX/snapshots/NAME     the snapshot
     PREFIX/definitions/DIGEST
@@ -65,6 +65,13 @@ class Numbers(NamedTuple):
     def is_draft(self, epoch: int) -> bool:
         """Whether it stands for one that etcd has not given yet, or never gave."""
         return epoch > self.began and (epoch - self.began) % 2 == 1
+
+
+class Ending(NamedTuple):
+    """A life that is to end for good."""
+
+    epoch: int
+    given_up: bool
 
 
 class Layout:
@@ -164,8 +171,10 @@ class Layout:
         found = Life.from_wire(life)
         if not found.epoch:
             found = found._replace(epoch=numbers.epoch(entry.revision))
-        ends = self.content(ending) == found.epoch
-        return Record(found, worker, Process(*process), ends, definition, options, by)
+        to_end = self.ending_of(ending)
+        ends = to_end is not None and to_end.epoch == found.epoch
+        given_up = to_end is not None and ends and to_end.given_up
+        return Record(found, worker, Process(*process), ends, definition, options, by, given_up)
 
     def record_value(self, record: Record, *, numbered: bool) -> bytes:
         """A record as it is kept. ``numbered``: with its epoch, else the revision tells."""
@@ -173,6 +182,15 @@ class Layout:
         life = record.life if numbered else record.life._replace(epoch=0)
         made_of = record.definition, record.options
         return self.sealed(key, pack([life, record.worker, record.process, *made_of, record.by]))
+
+    def ending_value(self, record: Record) -> bytes:
+        """What lies beside a record that is to end."""
+        return self.sealed(self.ending(record.name), pack([record.epoch, record.given_up]))
+
+    def ending_of(self, entry: Entry | None) -> Ending | None:
+        """What is to end there."""
+        content = self.content(entry)
+        return None if content is None else Ending(*content)
 
     def snapshot(self, entry: Entry | None) -> Snapshot | None:
         """Of a name."""

@@ -96,9 +96,13 @@ class View:
         if self._there is not None and self._known is not None and record.epoch == self._known.epoch:
             record = _with_epoch(record, self._there.epoch)
         if record.ending:
-            found[self._ending] = layout.sealed(self._ending, pack(record.epoch))
-        if self._there is None or self._there != record._replace(
-            ending=self._there.ending, by=self._there.by
+            ending = self._seen.get(self._ending)
+            found[self._ending] = layout.ending_value(record)
+            if ending is not None and ending.value == found[self._ending]:
+                del found[self._ending]
+        there = self._there
+        if there is None or there != record._replace(
+            ending=there.ending, given_up=there.given_up, by=there.by
         ):
             found[name] = layout.record_value(record, numbered=True)
         return found
