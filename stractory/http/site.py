@@ -39,7 +39,7 @@ class Site:
         self._about = {"registry": str(server.address), "since": time.time()}
         self._events = Events(Picture(directory, loads, self._about), loads, access.admits)
         self._access = access
-        metrics = RegistryMetrics(directory, server.links)
+        metrics = RegistryMetrics(directory, registry, server.links)
         health = Health(metrics.page, lambda: registry.obstacle)
         api = Api(directory, registry.survey, self._describe)
         self._server = PageServer(address, Pages(access, Files(), api, self._events, health), security)
@@ -47,7 +47,15 @@ class Site:
     def _describe(self) -> Row:
         watchers = len(self._events) + self._registry.watching.watchers
         now, ready = time.time(), self._registry.obstacle
-        return {**self._about, "version": VERSION, "now": now, "ready": ready, "watchers": watchers}
+        registries = self._registry.peers.addresses
+        told = {
+            "version": VERSION,
+            "now": now,
+            "ready": ready,
+            "watchers": watchers,
+            "registries": registries,
+        }
+        return {**self._about, **told}
 
     def link(self, invitation: str) -> str:
         """Where a browser is let in by it."""

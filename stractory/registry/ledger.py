@@ -45,6 +45,11 @@ class Ledger(Observer):
         """Whether a registry that is started anew knows what this one knew."""
         return self._store.lasting
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it cannot keep anything just now."""
+        return self._store.failing
+
     def recover(self, now: float) -> list[Worker]:
         """Bring back what a registry before this one has left; returns the workers that are dead for certain.
 

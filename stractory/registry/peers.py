@@ -85,6 +85,11 @@ class Peers:
         others = sorted(address for address in self._registries.values() if address not in ("", own))
         return [own, *others] if own else []
 
+    @property
+    def count(self) -> int:
+        """How many registries share the store, with this one."""
+        return max(1, len(self._registries))
+
     def there(self) -> bool:
         """Whether there are any."""
         return self._sharing is not None and bool(self._registries.keys() - {self._sharing.id})

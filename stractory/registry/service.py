@@ -76,6 +76,11 @@ class Registry:
         """Why it is not ready, a sentence; "" when it is."""
         return "" if self._settling.is_over else "this registry still waits for the workers of the one before"
 
+    @property
+    def cannot_keep(self) -> bool:
+        """Whether its store fails: nothing can be created."""
+        return self._ledger.is_failing
+
     def define(self, packed: bytes) -> None:
         """Know a definition, from now on, by its digest."""
         self._definitions.add(packed)

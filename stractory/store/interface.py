@@ -208,6 +208,9 @@ class Store(Protocol):
     lasting: bool
     """Whether it outlives the registry."""
 
+    failing: bool
+    """Whether what was to be written last could not be."""
+
     numbers: bool
     """Whether it gives lives their epochs; else create() returns that of the record."""
 

@@ -15,6 +15,7 @@ class MemoryStore:
     """A Store for a registry that leaves nothing behind."""
 
     lasting = False
+    failing = False
     numbers = False
     sharing: Sharing | None = None
 

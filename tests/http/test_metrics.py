@@ -13,11 +13,14 @@ import zerorpc
 from prometheus_client import Metric
 
 import stractory
+from stractory.http.registry import RegistryMetrics
 from stractory.net.address import Address
 from stractory.net.address import address as parse
 from stractory.proof import keys
+from stractory.proof.proved import ProvedLinks
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
+from stractory.store.memory import MemoryStore
 from tests.http.asking import ask, metrics, value
 from tests.support.actors import Gate, echo, multicast, pass_gate
 from tests.support.cluster import Cluster, Daemon, until
@@ -107,6 +110,7 @@ def test_what_a_registry_counts(site: Site, strac: stractory.Client, tmp_path: P
     assert number("actors", kind="stream", worker=site.listening) == 1
     assert number("actors", kind="eventemitter", worker=site.listening) == 1
     assert (number("workers", state="running"), number("workers", state="lost")) == (1, 0)
+    assert (number("registries"), number("store_failing")) == (1, 0)
     assert number("links") == 2 and number("streams") >= 2
     assert "one-of-these" not in ask(site.registry, "/metrics").body
 
@@ -259,3 +263,14 @@ def test_the_dashboard_shows_what_there_is(site: Site) -> None:
     assert all(name.startswith("stractory_") for name in there)
     shown = {re.sub("_(bucket|count|sum)$", "", name) for name in used}
     assert shown == {re.sub("_(bucket|count|sum)$", "", name) for name in there}  # and all of it
+
+
+class FailingStore(MemoryStore):
+    failing = True
+
+
+def test_a_store_that_fails_is_told(ring: keys.KeyRing) -> None:
+    directory = Directory()
+    links = ProvedLinks("registry", ring, 10, stractory.RegistryUnavailable)
+    numbers = RegistryMetrics(directory, Registry(directory, FailingStore(), settling=0), links)
+    assert {metric.name: metric.samples for metric in numbers.own()}["stractory_store_failing"][0].value == 1
