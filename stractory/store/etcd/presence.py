@@ -7,10 +7,11 @@ import logging
 import math
 
 import gevent
+from gevent.pool import Group
 
 from stractory.errors import StoreError
 from stractory.store.etcd import operations
-from stractory.store.etcd.client import KEEP_ALIVES, Client, InDoubt
+from stractory.store.etcd.client import KEEP_ALIVES, REQUEST_LIMIT, Client, InDoubt
 from stractory.store.etcd.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Presence:
         self._heard: set[bytes] = set()
         self._missing: set[bytes] = set()  # of which the key could not be made
         self._keeper: gevent.Greenlet[[], None] | None = None
+        self._revoking = Group()
 
     def __contains__(self, id: bytes) -> bool:
         """Whether this registry has told the others of it."""
@@ -56,12 +58,14 @@ class Presence:
     def gone(self, id: bytes) -> None:
         """It is dead for certain: the others need not wait for its lease."""
         self._forget(id)
-        gevent.spawn(self._revoke, id)
+        self._revoking.spawn(self._revoke, id)
 
     def close(self) -> None:
-        """Keep none any more; others may."""
+        """Keep none any more; others may. They have been told of the dead, unless etcd does not answer."""
         if self._keeper is not None:
             self._keeper.kill()
+        self._revoking.join(REQUEST_LIMIT)
+        self._revoking.kill()
 
     def _forget(self, id: bytes) -> None:
         for ids in (self._there, self._heard, self._missing):
