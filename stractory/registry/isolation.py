@@ -24,14 +24,21 @@ from stractory.registry.records import Actor, State, Worker
 
 
 class Isolation:
-    """``calls(id)``: those over the link of a worker, if there is one."""
+    """``calls(id)``: those over the link of a worker, if there is one. ``has_peers``: whether another
+    registry may have asked for a process.
+    """
 
     def __init__(
-        self, directory: Directory, changes: Changes, calls: Callable[[bytes], Calls | None]
+        self,
+        directory: Directory,
+        changes: Changes,
+        calls: Callable[[bytes], Calls | None],
+        has_peers: Callable[[], bool],
     ) -> None:
         self._directory = directory
         self._changes = changes
         self._calls = calls
+        self._has_peers = has_peers
         self._awaited: dict[bytes, str] = {}  # ids of processes that are to register, and for which name
         self._seen_to: set[bytes] = set()  # ids of those that this registry has asked for
 
@@ -96,7 +103,7 @@ class Isolation:
     def end_if_idle(self, worker: Worker) -> None:
         """As end(), if nothing is left to do for it, or it is to end what it has: the order may be lost."""
         idle = all(actor.is_ending for actor in worker.actors.values())
-        others = self._directory.shared and worker.id not in self._seen_to  # who may be about to use it
+        others = self._has_peers() and worker.id not in self._seen_to  # who may be about to use it
         if worker.parent and idle and worker.id not in self._awaited and not others:
             self._end(worker.parent, worker.id)
 

@@ -72,7 +72,7 @@ class Orders:
     def __init__(self, directory: Directory, ledger: Ledger, changes: Changes) -> None:
         self.nodes: dict[bytes, Node] = {}
         self.has_peers: Callable[[], bool] = lambda: False
-        self.isolation = Isolation(directory, changes, self._calls)
+        self.isolation = Isolation(directory, changes, self._calls, lambda: self.has_peers())
         self._directory = directory
         self._ledger = ledger
         self._changes = changes

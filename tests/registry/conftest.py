@@ -12,8 +12,10 @@ from gevent.pool import Group
 from stractory.registry import renewals
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
+from stractory.store.interface import Store
 from tests.registry.test_service import DEFINITION, FakeWorker
 from tests.support.chance import chance
+from tests.support.stores import EVERY_STORE
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +27,21 @@ def no_renewals_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     group.kill()
 
 
+@pytest.fixture(params=EVERY_STORE)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """In which nothing is yet."""
+    store = request.param(request)()
+    yield store
+    store.close()
+
+
 @pytest.fixture
-def registry() -> Registry:
-    """One that keeps nothing, and knows a definition."""
-    registry = Registry(Directory(random=chance()), settling=0)
+def registry(store: Store) -> Iterator[Registry]:
+    """One that knows a definition."""
+    registry = Registry(Directory(random=chance()), store, settling=0)
     registry.define(DEFINITION.packed)
-    return registry
+    yield registry
+    registry.close()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import gevent
@@ -26,16 +24,13 @@ from stractory.net import process
 from stractory.net.process import Process
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
-from stractory.store.durable import DurableStore
-from stractory.store.etcd.client import Client
-from stractory.store.etcd.store import EtcdStore
 from stractory.store.interface import Record, Snapshot, Store
 from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
 from tests.support.chance import chance
-from tests.support.etcd import Etcd
 from tests.support.faults import let_pass
 from tests.support.green import green_until
+from tests.support.stores import EVERY_STORE, Place, in_etcd
 
 GONE = Process(process.own().machine, 2**30, 0)
 
@@ -43,7 +38,7 @@ GONE = Process(process.own().machine, 2**30, 0)
 class Series:
     """One registry after another, with one place for their data, where ``open`` makes a store."""
 
-    def __init__(self, open: Callable[[], Store]) -> None:
+    def __init__(self, open: Place) -> None:
         self._open = open
         self._running = Group()
         self.lease = LIMIT
@@ -82,17 +77,7 @@ class Series:
             self.store.close()
 
 
-def in_a_file(request: pytest.FixtureRequest) -> Callable[[], Store]:
-    return partial(DurableStore, request.getfixturevalue("tmp_path"), b"secret")
-
-
-def in_etcd(request: pytest.FixtureRequest) -> Callable[[], Store]:
-    etcd: Etcd = request.getfixturevalue("etcd")
-    prefix = etcd.new_prefix()
-    return lambda: EtcdStore(Client(etcd.endpoints), prefix, [b"secret"])
-
-
-@pytest.fixture(params=[in_a_file, in_etcd])
+@pytest.fixture(params=EVERY_STORE)
 def series(request: pytest.FixtureRequest):
     series = Series(request.param(request))
     yield series

@@ -17,14 +17,14 @@ from stractory.proof import keys
 from stractory.proof.dial import dial
 from stractory.proof.handshake import Identity, prove_to_client
 from stractory.registry import server as door
-from stractory.registry.directory import Directory
 from stractory.registry.server import RegistryServer
 from stractory.registry.service import Registry
 from stractory.wire.dialling import Dial
 from stractory.wire.life import Life, Phase
+from tests.registry.test_service import LATE
 from tests.support.green import green_until
 
-ROOM = Life("room", "stream", 7, 1.0, b"create", False)
+ROOM = Life("room", "stream", LATE, 1.0, b"create", False)
 
 
 def serve(link: Link, stream: Any, dial: Dial) -> None:
@@ -34,8 +34,8 @@ def serve(link: Link, stream: Any, dial: Dial) -> None:
 
 
 @pytest.fixture
-def server(ring: keys.KeyRing) -> Iterator[RegistryServer]:
-    server = RegistryServer(Registry(Directory()), Address("127.0.0.1", 0), ring)
+def server(registry: Registry, ring: keys.KeyRing) -> Iterator[RegistryServer]:
+    server = RegistryServer(registry, Address("127.0.0.1", 0), ring)
     yield server
     server.close()
 
@@ -88,20 +88,19 @@ def test_the_end_of_a_link_ends_what_waits_for_it(server: RegistryServer, link: 
     waiting.kill()
 
 
-def test_workers_are_told_of_all_registries_and_tell_what_others_have_ordered(ring: keys.KeyRing) -> None:
+def test_workers_are_told_of_all_registries_and_tell_what_others_have_ordered(
+    registry: Registry, ring: keys.KeyRing
+) -> None:
     registries = ["127.0.0.1:9000"]
-    directory = Directory()
-    server = RegistryServer(
-        Registry(directory), Address("127.0.0.1", 0), ring, registries=lambda: list(registries)
-    )
+    server = RegistryServer(registry, Address("127.0.0.1", 0), ring, registries=lambda: list(registries))
     link = dial(server.address, "registry", ring.credential(keys.NODE), serve=serve)
     worker = ask(link)
     assert worker.call("register", b"1", "127.0.0.1:1", own(), "any", [])[3] == registries
     registries.append("127.0.0.1:9001")
     assert worker.call("beat")[2] == registries
     worker.post("reported", (ROOM, Phase.RUNNING), {})
-    green_until(lambda: directory.find("room"))
-    assert directory.lookup("room").epoch == ROOM.epoch
+    green_until(lambda: registry.list_actors("room"))
+    assert [info.epoch for info in registry.list_actors("room")] == [ROOM.epoch]
     for malformed in (
         [ROOM, "asleep"],
         [ROOM._replace(epoch=2**61), Phase.RUNNING],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ from stractory.wire.shipping import Code, Definition
 LIMIT = 20.0
 DEFINITION = Definition("stream", Code.imported("module:init"), None, {})
 ELSEWHERE = Process("elsewhere", 1, 0)
+LATE = int(time.time() * 1_000_000) + 2**40
+"""An epoch of a week from now: after all that any store gives."""
 
 
 class Order(NamedTuple):
@@ -128,34 +131,34 @@ def life(epoch, create_id=b"mine"):
 
 def test_what_another_has_ordered_is_adopted_and_ends(registry, worker):
     members = registry.members
-    members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    members.reported(worker.worker, Report(life(LATE + 5), Phase.RUNNING))
     assert state(registry) == ["running"]
-    members.reported(worker.worker, Report(life(5), Phase.ENDING))
+    members.reported(worker.worker, Report(life(LATE + 5), Phase.ENDING))
     assert state(registry) == ["ending"]
-    members.ended(worker.worker, "room", 5)
+    members.ended(worker.worker, "room", LATE + 5)
     assert state(registry) == []
 
 
 def test_of_two_lives_the_younger_stays_whoever_ordered_it(registry, worker):
-    registry.members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    registry.members.reported(worker.worker, Report(life(LATE + 5), Phase.RUNNING))
     other = FakeWorker(registry, b"2")
-    registry.members.reported(other.worker, Report(life(4), Phase.RUNNING))
-    assert other.told("destroy").args == ("room", 4)
-    registry.members.reported(other.worker, Report(life(6), Phase.RUNNING))
-    assert worker.told("destroy").args == ("room", 5)
-    assert [info.epoch for info in registry.list_actors("room")] == [6]
+    registry.members.reported(other.worker, Report(life(LATE + 4), Phase.RUNNING))
+    assert other.told("destroy").args == ("room", LATE + 4)
+    registry.members.reported(other.worker, Report(life(LATE + 6), Phase.RUNNING))
+    assert worker.told("destroy").args == ("room", LATE + 5)
+    assert [info.epoch for info in registry.list_actors("room")] == [LATE + 6]
 
 
 def test_who_waits_for_a_name_hears_that_another_has_had_it_started(registry, worker):
     waiting = outcome(registry.wait, "room", LIMIT, lambda: False)
     gevent.idle()
-    registry.members.reported(worker.worker, Report(life(5), Phase.RUNNING))
-    assert waiting.get(timeout=LIMIT).epoch == 5
+    registry.members.reported(worker.worker, Report(life(LATE + 5), Phase.RUNNING))
+    assert waiting.get(timeout=LIMIT).epoch == LATE + 5
 
 
 def test_a_worker_that_was_given_up_brings_nothing_more(registry, worker):
     registry.members.goodbye(worker.worker)
-    registry.members.reported(worker.worker, Report(life(5), Phase.RUNNING))
+    registry.members.reported(worker.worker, Report(life(LATE + 5), Phase.RUNNING))
     assert state(registry) == []
 
 

@@ -14,7 +14,7 @@ from stractory.registry.service import Registry
 from stractory.registry.settling import Settling
 from stractory.registry.watching import ROWS, Watching
 from stractory.wire.life import Phase, Report, Terms
-from tests.registry.test_service import DEFINITION, FakeWorker, life, outcome
+from tests.registry.test_service import DEFINITION, life, outcome
 from tests.support.chance import chance
 from tests.support.green import green_until
 
@@ -226,18 +226,6 @@ class Watcher:
     def next(self) -> tuple[str, str | None]:
         green_until(lambda: self.told)
         return self.told.pop(0)
-
-
-@pytest.fixture
-def registry():
-    registry = Registry(Directory(random=chance()), settling=0)
-    registry.define(DEFINITION.packed)
-    return registry
-
-
-@pytest.fixture
-def worker(registry):
-    return FakeWorker(registry, b"1")
 
 
 @pytest.fixture
