@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from stractory.errors import StoreError, UnknownDefinition, WorkerFull
 from stractory.net.process import is_gone
 from stractory.registry.directory import Directory
 from stractory.registry.epochs import Drafts
 from stractory.registry.observer import Observer
-from stractory.registry.records import Actor, Making, Worker
+from stractory.registry.records import Actor, Making, State, Worker
+from stractory.registry.turns import Turns
 from stractory.store.interface import Record, Snapshot, Store
 from stractory.wire.definitions import Definitions
 from stractory.wire.life import NO_SNAPSHOTS, Life
@@ -24,7 +26,9 @@ class Ledger(Observer):
     """Observes ``directory``. In a store that ends with the registry it keeps only what comes back elsewhere.
 
     Every name is in the store before a worker hears of it, and leaves it after its end. So a registry that is
-    started anew may know names that are free, but none that is taken is unknown to it.
+    started anew may know names that are free, but none that is taken is unknown to it. Where several hear of
+    an end, whoever has ordered it takes the name out at once, else the first in its order; the others only
+    see to it that this is done. ``place(name)``: how many are before this one in that order.
 
     ``quarantined``: what recover() found of that, seconds since 1970 by the mark of a definition. Likewise
     ``registries``, the addresses of those that share the store by their ids, and ``living``, their workers.
@@ -38,6 +42,8 @@ class Ledger(Observer):
         self.living: frozenset[bytes] = frozenset()
         self._definitions = Definitions()  # of lives that other registries have begun
         self._hearing = False
+        self._turns = Turns()
+        self.place: Callable[[str], int] = lambda name: 0
         directory.observers.append(self)
 
     @property
@@ -86,6 +92,7 @@ class Ledger(Observer):
         others take its worker for dead; then it must not be started.
         """
         if self._keeps(actor.life):
+            self._turns.hurry(actor.name)  # its last life has it no more
             definition = actor.making.definition if actor.making else None
             epoch = self._store.create(_record(actor), definition, actor.replaces).get()
             if epoch is None and self._directory.shared:
@@ -121,11 +128,16 @@ class Ledger(Observer):
     def settle(self, life: Life) -> None:
         """Return when it is durable that a life is over that would come back. Raises StoreError."""
         if life.terms.comes_back:
+            self._turns.hurry(life.name)
             self.flush()
 
     def flush(self) -> None:
         """Return when all that was told until now is durable. Raises StoreError."""
         self._store.settle().get()
+
+    def close(self) -> None:
+        """Hand in what was left to others."""
+        self._turns.close()
 
     def quarantine(self, mark: bytes, until: float) -> None:
         """Keep for the next registry what is in quarantine until then; 0 lifts that."""
@@ -157,18 +169,19 @@ class Ledger(Observer):
         with self._heard() as directory:
             directory.let_go(actor)
 
-    def heard_end(self, actor: Actor) -> None:
-        """And it is not there any more."""
-        with self._heard() as directory:
-            directory.ended(actor)
-
-    def heard_given_up(self, actor: Actor) -> None:
-        """A registry has freed the name of one whose worker is out of reach."""
+    def heard_given_up(self, name: str, epoch: int) -> Actor | None:
+        """A registry has freed the name of a life whose worker is out of reach; that, if it had it here."""
+        self._turns.done(name, epoch)
+        actor = self._directory.find(name)
+        if actor is None or actor.epoch != epoch:
+            return None
         with self._heard() as directory:
             directory.give_up(actor)
+        return actor
 
     def heard_freed(self, name: str, epoch: int) -> None:
         """A registry has freed a name that had a life before this epoch."""
+        self._turns.done(name, epoch)
         with self._heard() as directory:
             directory.forget(name, epoch)
 
@@ -207,6 +220,12 @@ class Ledger(Observer):
             return
         if not actor.kept and actor.replaces is not None:
             self._store.delete(actor.name, actor.replaces)
+        turns = 0
+        if actor.kept and not actor.ended_here:  # else nobody else may know
+            turns = self.place(actor.name) + (actor.state in (State.ENDING, State.WAITING))
+        self._turns.leave(actor.life, turns, partial(self._take_out, actor))
+
+    def _take_out(self, actor: Actor) -> None:
         if actor.life in actor.worker.condemned:  # it may run there: the next registry has to end it, too
             self._store.update(_given_up(actor))
         else:

@@ -122,6 +122,7 @@ class Orders:
                 return False
             self._order(self.nodes[actor.worker.id], actor.life, definition, options, state, deadline)
         except REFUSALS:
+            actor.ended_here = True
             self.ended(actor)
             raise
         except NameTaken:
@@ -129,10 +130,12 @@ class Orders:
             return False
         except PlacementError:
             self._directory.leave(actor.worker)
+            actor.ended_here = True
             self.ended(actor)
             return False
         except BaseException as error:
             destroyed = actor.is_ending
+            actor.ended_here = True
             if actor.replaces is None:  # nor may the next registry have it made again
                 self._directory.let_go(actor)
             self.begin_end(actor)  # it may run there, now or later
@@ -171,6 +174,7 @@ class Orders:
 
     def end_for_good(self, actor: Actor) -> None:
         """Have it ended, and not made again; where it cannot run, its name is free at once."""
+        actor.ended_here = True
         self._directory.let_go(actor)
         # Of one that comes back there are no two: it may serve until its lease is over, and holds its name.
         # Nor is it given up where another registry may reach it.

@@ -103,10 +103,14 @@ class Peers:
 
         One for each that is to be first, and one in which others may tell that it has ended for good.
         """
+        return 1 + self.place(name) if self.there() else 0
+
+    def place(self, name: str) -> int:
+        """How many registries are before this one to see to a name."""
         if self._sharing is None or not self.there():
             return 0
         own = _weight(self._sharing.id, name)
-        return 1 + sum(_weight(id, name) < own for id in self._registries)
+        return sum(_weight(id, name) < own for id in self._registries)
 
     def join(self, address: str) -> None:
         """Tell the others where this registry is."""
@@ -176,16 +180,15 @@ class Peers:
             return
         self._ledger.heard_let_go(actor)
         if actor.state is State.WAITING:
-            self._ledger.heard_end(actor)
-            self._changes.notify(name)
-        else:
+            self._orders.ended(actor)
+        elif not actor.is_ending:
+            actor.ended_here = self.place(name) == 0  # whoever was asked may have no link
             self._orders.begin_end(actor)
 
     def _given_up(self, name: str, epoch: int) -> None:
-        actor = self._directory.find(name)
-        if actor is None or actor.epoch != epoch:
+        actor = self._ledger.heard_given_up(name, epoch)
+        if actor is None:
             return
-        self._ledger.heard_given_up(actor)
         if actor.worker.id in self._orders.nodes:  # it is not out of reach here
             self._orders.end_there(actor)
         self._changes.notify(name)

@@ -66,7 +66,7 @@ class Actor:
     cannot be kept, or why it still waits. ``given``: it has its name from this registry or its store, and
     not by the word of a worker or of another registry. ``kept``: the store has it; until then another may
     prove to have the name. ``promised_by``: the id of another registry, which alone knows whether the worker
-    was told to start it.
+    was told to start it. ``ended_here``: this registry was asked to end it, or could not start it.
     """
 
     life: Life
@@ -81,6 +81,7 @@ class Actor:
     given: bool = True
     kept: bool = True
     promised_by: bytes = b""
+    ended_here: bool = False
 
     @property
     def name(self) -> str:

@@ -58,6 +58,7 @@ class Registry:
         )
         self._orders.has_peers = self.peers.there
         self.members.lives, self._renewals.rank = self.peers.lives, self.peers.rank
+        ledger.place = self.peers.place
         self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain
         self.survey = Survey(directory, self._orders.nodes)
         self._definitions = Definitions()
@@ -70,6 +71,7 @@ class Registry:
     def close(self) -> None:
         """Hear of nothing any more; its store can be closed."""
         self.peers.close()
+        self._ledger.close()
 
     @property
     def obstacle(self) -> str:

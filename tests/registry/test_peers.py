@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import count
 
 import gevent
 import pytest
+from gevent.event import AsyncResult
 from gevent.queue import Queue
 
 from stractory.errors import ActorQuarantined, NoWorkers
-from stractory.registry import peers
+from stractory.registry import peers, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
 from stractory.registry.service import Registry
@@ -30,7 +32,7 @@ from stractory.store.interface import (
     WorkerThere,
 )
 from stractory.store.memory import MemoryStore
-from stractory.wire.life import Phase, Report, Terms
+from stractory.wire.life import Life, Phase, Report, Terms
 from tests.registry.test_service import (
     DEFINITION,
     ELSEWHERE,
@@ -76,15 +78,33 @@ class FakeSharing:
         self.dead.append(id)
 
 
+class Watched(MemoryStore):
+    """``deleted``: the names."""
+
+    lasting = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: list[str] = []
+
+    def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
+        self.deleted.append(name)
+        return super().delete(name, epoch)
+
+
 @pytest.fixture
 def sharing() -> FakeSharing:
     return FakeSharing()
 
 
 @pytest.fixture
-def registry(sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+def store() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def registry(sharing: FakeSharing, store: Watched, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setattr(peers, "GRACE", 0.0)
-    store = MemoryStore()
     store.sharing = sharing
     registry = Registry(Directory(random=chance()), store, settling=0)
     registry.define(DEFINITION.packed)
@@ -228,6 +248,87 @@ def test_what_another_has_put_into_quarantine_is_heard_with_all_there_is(
     gevent.idle()
     with pytest.raises(NoWorkers):
         create(registry)
+
+
+# ---- who takes a name out of the store --------------------------------------------------------------------
+
+
+def named(registry: Registry, place: int) -> str:
+    """A name to which this registry sees after so many others."""
+    names = (f"room-{number}" for number in count())
+    return next(name for name in names if registry.peers.place(name) == place)
+
+
+def begun_elsewhere(registry: Registry, worker: FakeWorker, sharing: FakeSharing, place: int) -> Life:
+    """An actor that another registry has had started."""
+    green_until(registry.peers.there)
+    there = life(100)._replace(name=named(registry, place))
+    record = begun(100).record._replace(life=there)
+    registry._ledger._store.adopt(record)
+    sharing.told.put(Begun(record))
+    gevent.idle()
+    registry.members.reported(worker.worker, Report(there, Phase.RUNNING))
+    return there
+
+
+def test_of_what_dies_with_its_worker_the_first_registry_takes_the_name_out(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    first, second = (begun_elsewhere(registry, worker, sharing, place) for place in (0, 1))
+    registry.members.goodbye(worker.worker)
+    assert registry.list_actors("*") == []
+    assert store.deleted == [first.name]
+    sharing.told.put(Freed(second.name, 102))
+    gevent.idle()
+    registry.close()
+    assert store.deleted == [first.name]
+
+
+def test_what_the_first_registry_leaves_behind_is_taken_out_by_the_next(
+    registry: Registry,
+    worker: FakeWorker,
+    sharing: FakeSharing,
+    store: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "TURN", 0.01)
+    there = begun_elsewhere(registry, worker, sharing, 1)
+    registry.members.goodbye(worker.worker)
+    assert store.deleted == []
+    green_until(lambda: store.deleted == [there.name])
+
+
+def test_who_was_asked_for_an_end_takes_the_name_out(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    asked_here, asked_elsewhere = (begun_elsewhere(registry, worker, sharing, place) for place in (1, 0))
+    ending = outcome(registry.destroy, asked_here.name, LIMIT)
+    worker.told("destroy").answer.set()
+    assert ending.get(timeout=LIMIT) is None
+    registry.members.reported(worker.worker, Report(asked_elsewhere, Phase.ENDING))
+    registry.members.ended(worker.worker, asked_elsewhere.name, 100)
+    assert registry.list_actors("*") == []
+    assert store.deleted == [asked_here.name]
+
+
+def test_a_name_that_another_is_to_take_out_can_be_created_at_once(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    there = begun_elsewhere(registry, worker, sharing, 1)
+    registry.members.ended(worker.worker, there.name, 100)
+    assert store.deleted == []
+    creating = outcome(create, registry, name=there.name)
+    worker.told("create").answer.set()
+    assert creating.get(timeout=LIMIT).epoch > 100
+
+
+def test_a_registry_that_ends_leaves_nothing_to_others(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    there = begun_elsewhere(registry, worker, sharing, 1)
+    registry.members.ended(worker.worker, there.name, 100)
+    registry.close()
+    assert store.deleted == [there.name]
 
 
 def test_registries_see_to_a_name_one_after_another(registry: Registry, sharing: FakeSharing) -> None:
