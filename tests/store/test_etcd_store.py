@@ -125,6 +125,14 @@ def test_a_name_is_written_when_a_life_begins_and_for_nothing_else(open: Open) -
     assert revision_of(store, "room") > revision
 
 
+def test_who_writes_that_a_life_ends_elsewhere_knows_it_when_that_is_heard(open: Open) -> None:
+    store, other = open(), open()
+    epoch = create(other, "room", 5)
+    store.update(record("room", epoch)._replace(worker=b"v" * 16, ending=True)).get()
+    (found,) = store.load().records
+    assert (found.epoch, found.worker, found.by) == (epoch, b"v" * 16, store.sharing.id)
+
+
 def test_epochs_of_another_etcd_are_above_those_before(
     open: Open, etcd: Etcd, opened: list[EtcdStore]
 ) -> None:

@@ -104,7 +104,8 @@ class View:
         if there is None or there != record._replace(
             ending=there.ending, given_up=there.given_up, by=there.by
         ):
-            found[name] = layout.record_value(record, numbered=True)
+            mine = record._replace(by=self._by) if record.ending else record  # to be known when it is heard
+            found[name] = layout.record_value(mine, numbered=True)
         return found
 
 
