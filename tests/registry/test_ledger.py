@@ -22,6 +22,7 @@ from stractory.errors import (
 )
 from stractory.net import process
 from stractory.net.process import Process
+from stractory.registry import renewals
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
 from stractory.store.interface import Record, Snapshot, Store
@@ -491,14 +492,19 @@ def test_what_its_worker_is_ending_because_it_leaves_is_made_again(series: Serie
     assert other.told("create").args[0].epoch > life.epoch
 
 
-def test_who_gives_up_a_creation_ends_what_waits_to_be_made(series: Series) -> None:
+def test_who_gives_up_a_creation_ends_what_waits_to_be_made(
+    series: Series, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin(series, "always", process=GONE)
     registry = series.start()
     worker = FakeWorker(registry, b"2")
-    creating = outcome(registry.create, "room", DEFINITION.digest, {}, "error", b"mine", Terms(), 0.42)
-    worker.told("create").answer.set_exception(ActorStartFailed("no luck"))
-    assert isinstance(creating.get(timeout=LIMIT), CallTimeout)
-    green_until(lambda: not registry.list_actors("*"))
+    order = worker.told("create")
+    monkeypatch.setattr(renewals, "delay", lambda waiting: LIMIT)  # no other comes
+    order.answer.set_exception(ActorStartFailed("no luck"))
+    green_until(lambda: [row.state for row in registry.list_actors("*")] == ["waiting"])
+    with pytest.raises(CallTimeout, match="'room' was still waiting"):
+        registry.create("room", DEFINITION.digest, {}, "error", b"mine", Terms(), 0.01)
+    assert registry.list_actors("*") == [] and worker.orders.empty()
 
 
 def test_a_creation_that_failed_is_not_tried_by_the_next_registry(series: Series) -> None:
