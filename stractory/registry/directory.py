@@ -67,6 +67,8 @@ class Directory(Lives):
     ) -> None:
         """The registry ``by`` has given this life its name, and has the worker with this id start it."""
         self.hear(life.epoch)
+        if life.epoch <= self._over.get(life.name, 0):
+            return
         known = self._actors.get(life.name)
         promised = known is not None and not known.kept
         before = self._behind.get(life.name) if promised else known
@@ -93,6 +95,12 @@ class Directory(Lives):
         if known is not None and known.kept and known.epoch < epoch:
             self._free(known, DESTROYED)
         self.away.condemn(name)
+        self.all_told(name, epoch)
+
+    def all_told(self, name: str, epoch: int) -> None:
+        """Nobody tells any more of lives up to this epoch."""
+        if self._over.get(name, epoch + 1) <= epoch:
+            del self._over[name]
 
     def heard_own(self, life: Life) -> None:
         """The store has a life of this registry's, which was not sure of that if it waits for the next."""

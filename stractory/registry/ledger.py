@@ -173,10 +173,12 @@ class Ledger(Observer):
         """A registry has freed the name of a life whose worker is out of reach; that, if it had it here."""
         self._turns.done(name, epoch)
         actor = self._directory.find(name)
-        if actor is None or actor.epoch != epoch:
-            return None
-        with self._heard() as directory:
-            directory.give_up(actor)
+        if actor is not None and actor.epoch == epoch:
+            with self._heard() as directory:
+                directory.give_up(actor)
+        else:
+            actor = None
+        self._directory.all_told(name, epoch)
         return actor
 
     def heard_freed(self, name: str, epoch: int) -> None:

@@ -45,6 +45,7 @@ class Lives:
         self._behind: dict[str, Actor] = {}  # others' lives, of names that are promised here
         self.shared = False
         self.heard = 0
+        self._over: dict[str, int] = {}  # epochs of lives that are, of which others may tell yet
         self.away = Away()
         self.nowhere = Worker(b"", "", Process("", 0, 0), "", 0.0, State.LOST)
         self.epochs = Epochs()
@@ -208,6 +209,9 @@ class Lives:
 
     def _free(self, actor: Actor, reason: str) -> None:
         self._drop(actor)
+        kept = actor.epoch if actor.kept else actor.replaces
+        if self.shared and kept is not None:
+            self._over[actor.name] = kept
         self.observers.freed(actor, reason)
         self._reveal(actor.name)
 

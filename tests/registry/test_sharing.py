@@ -93,6 +93,17 @@ def test_what_is_over_does_not_come_back_by_a_late_word_of_its_worker(sharing: S
     assert sharing.state("room") is None
 
 
+def test_what_is_over_does_not_come_back_by_a_late_word_of_the_store(sharing: Sharing) -> None:
+    sharing.report("room", 100)
+    sharing.ended("room", 100)
+    sharing.learn("room", 100)
+    assert sharing.state("room") is None
+    sharing.directory.forget("room", 102)
+    sharing.learn("room", 104)
+    assert sharing.state("room") == (104, State.PENDING)
+    assert sharing.directory._over == {}
+
+
 def test_a_promise_is_withdrawn_for_whoever_has_the_name(sharing: Sharing) -> None:
     promised = sharing.reserve("room")
     sharing.learn("room", 100)
