@@ -109,13 +109,15 @@ class Orders:
         """Whether it runs. False when its worker is about to end: try another, once the name is free; or when
         another registry was first to give it away.
 
+        One that is kept already was promised by another registry, which may not have come to order it. A
+        worker that was told twice starts it once.
+
         Raises StoreError when it cannot be kept, and its worker has heard nothing of it; the other REFUSALS
         (with WorkerFull try another), CallTimeout, and ActorLost for the rest.
         """
         try:
-            if actor.life.terms.isolate:
-                self.isolation.begin(actor, deadline)
-            state = self._ledger.write(actor)
+            state = None if actor.kept else self._keep(actor, deadline)
+            actor.promised_by = b""
             if actor.is_ending:
                 raise ActorLost(f"{actor.name!r} was destroyed before it was started")
             if self._directory.find(actor.name) is not actor:  # its worker has gone meanwhile
@@ -151,9 +153,17 @@ class Orders:
             why = str(error).removeprefix(f"{worker}: ")  # as errors of its link say too
             raise ActorLost(f"{worker} did not start {actor.name!r}: {why}") from None
         if not self._directory.confirm(actor, time.monotonic()):
+            if actor.worker.id in self.nodes and not actor.worker.find(actor.name, actor.epoch):
+                self.end_there(actor)  # who has freed its name found nothing there to end
             raise ActorLost(f"{actor.name!r} was destroyed, or its worker given up, while it was started")
         self._changes.notify(actor.name)
         return True
+
+    def _keep(self, actor: Actor, deadline: float) -> bytes | None:
+        """As Ledger.write(), with a worker of its own if it is to have one."""
+        if actor.life.terms.isolate:
+            self.isolation.begin(actor, deadline)
+        return self._ledger.write(actor)
 
     def _withdraw(self, actor: Actor, deadline: float) -> None:
         """Another registry was first; returns when it is known with what."""
@@ -163,6 +173,11 @@ class Orders:
         if self._directory.find(actor.name) is None:
             with suppress(CallTimeout):
                 self._changes.wait(actor.name, min(deadline, time.monotonic() + HEARSAY), "")
+
+    def can_take_over(self, actor: Actor) -> bool:
+        """Whether another registry has promised it, and it can be started from here."""
+        promised = actor.state is State.PENDING and bool(actor.promised_by)
+        return promised and actor.worker.id in self.nodes
 
     # ---- ending ----------------------------------------------------------------------------------------
 

@@ -116,18 +116,19 @@ class Registry:
         before = self._directory.find(name)
         refusals: dict[Worker, str] = {}
         while True:
-            if found := self._make_room(name, if_exists, create_id, deadline):
-                if found.life.kind != definition.kind:
-                    raise ActorExists(
-                        f"the name {name!r} is taken by an actor of another kind: "
-                        f"{found.life.kind}, not {definition.kind}",
-                        epoch=found.epoch,
-                    )
+            found = self._make_room(name, if_exists, create_id, deadline)
+            if found is not None and found.life.kind != definition.kind:
+                raise ActorExists(
+                    f"the name {name!r} is taken by an actor of another kind: "
+                    f"{found.life.kind}, not {definition.kind}",
+                    epoch=found.epoch,
+                )
+            if found is not None and found.state is not State.PENDING:
                 return found.info
             self._quarantine.check(name, definition, asked, time.time())
             if not left(deadline):
                 raise CallTimeout(f"no time was left to start {name!r}")
-            actor = self._directory.reserve(
+            actor = found or self._directory.reserve(
                 name,
                 kind=definition.kind,
                 runtime=definition.init.runtime,
@@ -149,11 +150,16 @@ class Registry:
                 refusals[placed] = str(error)
 
     def _make_room(self, name: str, if_exists: str, create_id: bytes, deadline: float) -> Actor | None:
-        """The actor that create() is to return; None when the name is free, or taken and that is an error."""
+        """The actor that create() is to return; None when the name is free, or taken and that is an error.
+
+        A pending one is the same creation, which another registry has begun: that may be gone.
+        """
         while (known := self._directory.find(name)) is not None:
             own = known.life.create_id == create_id
             if if_exists == "error" and not own:
                 return None
+            if own and self._orders.can_take_over(known):
+                return known
             if known.state in UNSETTLED:
                 try:
                     self._changes.wait(name, deadline, f"{name!r} was still {known.state.value}")

@@ -13,7 +13,7 @@ import pytest
 import stractory
 from stractory.errors import ActorExists, ActorNotFound
 from tests.lasting.test_snapshots import counter
-from tests.support.actors import echo
+from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import REGISTRY_READY, Cluster, Daemon, until
 from tests.support.etcd import Etcd
 
@@ -136,6 +136,30 @@ def test_nothing_is_lost_with_a_registry(registries: Registries) -> None:
         strac.destroy("room-0")
         strac.create("room-0", echo)
     until(registries.agree)
+
+
+def test_a_creation_whose_registry_is_killed_gives_its_life_through_another(registries: Registries) -> None:
+    """Between the store's answer and its own: the client asks the next, which answers with the same life."""
+    with (
+        Gate() as gate,
+        ThreadPoolExecutor() as threads,
+        stractory.client([*registries.others], key_file=registries.key_file, background=True) as strac,
+    ):
+        strac.list()
+        asked = strac.registry
+        (other,) = registries.others.keys() - {asked}
+        creating = threads.submit(strac.create, "room", gated_echo, options=gate.options)
+        gate.wait_reached()
+        (epoch, _, _) = registries.names(asked)["room"]
+        registries.kill_other(asked)
+        until(lambda: strac.registry == other)
+        gate.open()
+        assert creating.result().epoch == epoch
+        until(registries.agree)
+        assert registries.names(other)["room"][0] == epoch
+        with strac.connect("room") as stream:
+            stream.sendall(b"hello")
+            assert stream.recv(5) == b"hello"
 
 
 def test_what_comes_back_does_so_once_when_its_worker_is_killed(registries: Registries) -> None:

@@ -11,7 +11,7 @@ import pytest
 from gevent.event import AsyncResult
 from gevent.queue import Queue
 
-from stractory.errors import ActorQuarantined, NoWorkers
+from stractory.errors import ActorLost, ActorQuarantined, NoWorkers
 from stractory.registry import peers, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
@@ -248,6 +248,56 @@ def test_what_another_has_put_into_quarantine_is_heard_with_all_there_is(
     gevent.idle()
     with pytest.raises(NoWorkers):
         create(registry)
+
+
+# ---- creations that are repeated --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("heard", ["before", "after"])
+def test_a_creation_that_another_registry_has_begun_is_carried_out_here(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched, heard: str
+) -> None:
+    """It died when the store had the life, and its client repeats the creation: it is the same life."""
+    record = begun(100).record
+    store.adopt(record)
+    if heard == "before":
+        sharing.told.put(Begun(record))
+        gevent.idle()
+    creating = outcome(create, registry, create_id=record.life.create_id)
+    if heard == "after":
+        gevent.idle()
+        sharing.told.put(Begun(record))
+    order = worker.told("create")
+    assert order.args[0] == record.life
+    sharing.told.put(RegistryGone(OTHER))
+    order.answer.set()
+    assert creating.get(timeout=LIMIT).epoch == 100
+    assert state(registry) == ["running"] and worker.orders.empty()
+
+
+def test_a_creation_that_another_registry_has_had_carried_out_is_found_here(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    record = begun(100).record
+    store.adopt(record)
+    creating = outcome(create, registry, create_id=record.life.create_id)
+    gevent.idle()
+    registry.members.reported(worker.worker, Report(record.life, Phase.RUNNING))
+    assert creating.get(timeout=LIMIT).epoch == 100
+    assert worker.orders.empty()
+
+
+def test_what_another_registry_ends_before_its_worker_has_heard_of_it_is_ended_when_it_has(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    creating = outcome(create, registry)
+    order = worker.told("create")
+    epoch = order.args[0].epoch
+    sharing.told.put(Freed("room", epoch + 1))
+    green_until(lambda: state(registry) == [])
+    order.answer.set()
+    assert worker.told("destroy").args == ("room", epoch)
+    assert isinstance(creating.get(timeout=LIMIT), ActorLost)
 
 
 # ---- who takes a name out of the store --------------------------------------------------------------------
