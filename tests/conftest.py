@@ -13,6 +13,7 @@ from stractory.net.seldom import refusals
 from stractory.proof import keys
 from tests.support.cluster import Cluster
 from tests.support.etcd import Etcd, running
+from tests.support.stores import KEPT_ANYWHERE
 
 # Shells have background jobs ignore it, and what tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,6 +58,13 @@ def three_members(started_cluster_of_etcd: Etcd) -> Iterator[Etcd]:
     """An etcd of three; what a test does to them is mended after it."""
     yield started_cluster_of_etcd
     started_cluster_of_etcd.mend()
+
+
+@pytest.fixture(params=KEPT_ANYWHERE)
+def store_arguments(request: pytest.FixtureRequest) -> list[str]:
+    """Those of a registry, whose store is in a file, and again with one in etcd."""
+    arguments: list[str] = request.param(request)
+    return arguments
 
 
 @pytest.fixture

@@ -19,17 +19,16 @@ from tests.support.actors import echo
 from tests.support.cluster import BIN, PATIENCE, Cluster, until
 from tests.support.etcd import Etcd, free_ports
 from tests.support.programs import run_program, start_program
+from tests.support.stores import settings_for
 
 ROOT = Path(__file__).parents[2]
 
 
 class OnEtcd(Cluster):
-    """Its registry keeps what it knows there; ``store``: the arguments for that."""
+    """Its registry keeps what it knows there."""
 
     def __init__(self, etcd: Etcd) -> None:
-        endpoints = ", ".join(etcd.endpoints)
-        self.store = "--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={etcd.new_prefix()}"
-        super().__init__(workers=2, registry_arguments=[*self.store, "--heartbeat-timeout=3"])
+        super().__init__(workers=2, registry_arguments=[*settings_for(etcd), "--heartbeat-timeout=3"])
 
 
 @pytest.fixture

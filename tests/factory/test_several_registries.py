@@ -16,6 +16,7 @@ from tests.lasting.test_snapshots import counter
 from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import REGISTRY_READY, Cluster, Daemon, until
 from tests.support.etcd import Etcd
+from tests.support.stores import settings_for
 
 NAMES = 700
 """Each is created through every registry at once."""
@@ -25,11 +26,7 @@ class Registries(Cluster):
     """``addresses``: where the three are. The workers are told of the first alone."""
 
     def __init__(self, etcd: Etcd) -> None:
-        endpoints = ", ".join(etcd.endpoints)
-        self.settings = [
-            *("--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={etcd.new_prefix()}"),
-            *("--heartbeat-timeout=3", "--data-dir=none"),
-        ]
+        self.settings = [*settings_for(etcd), "--heartbeat-timeout=3", "--data-dir=none"]
         super().__init__(workers=4, registry_arguments=self.settings)
         self.others: dict[str, Daemon] = {}
 

@@ -8,24 +8,26 @@ import pytest
 
 import stractory
 from tests.support.cluster import Cluster, until
+from tests.support.stores import kept_in_a_file
 
 WORKERS = 2
 
 
-@pytest.fixture(scope="package")
-def _started() -> Iterator[Cluster]:
-    with Cluster(workers=WORKERS, registry_arguments=["--heartbeat-timeout=2"]) as started:
+@pytest.fixture(scope="package", params=[kept_in_a_file])
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    arguments = [*request.param(request), "--heartbeat-timeout=2"]
+    with Cluster(workers=WORKERS, registry_arguments=arguments) as started:
         yield started
 
 
 @pytest.fixture
-def breakable(_started: Cluster) -> Iterator[Cluster]:
+def breakable(cluster: Cluster) -> Iterator[Cluster]:
     """A registry and two workers that the test may break: they recover, and the next test has them.
 
     A worker that is silent for 2 s is given up.
     """
-    yield _started
-    with _started.client() as strac:
+    yield cluster
+    with cluster.client() as strac:
         until(lambda: [worker.state for worker in strac.workers()] == ["running"] * WORKERS)
         for info in strac.list():
             strac.destroy(info.name)

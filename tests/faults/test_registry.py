@@ -20,6 +20,7 @@ from tests.support.cluster import Cluster, until
 from tests.support.faults import Wire, let_pass
 from tests.support.green import green_until
 from tests.support.programs import start_program
+from tests.support.stores import on_every_store
 
 
 def gated(options):
@@ -65,6 +66,7 @@ def running(strac):
     return [worker.pid for worker in strac.workers() if worker.state == "running"]
 
 
+@on_every_store
 def test_a_registry_that_is_killed_and_comes_back(breakable, strac):
     """Rows 1 and 2, of actors that are not to be started elsewhere."""
     before = [strac.create(f"a{number}", echo) for number in range(6)]
@@ -103,6 +105,7 @@ strac.create("a", counted_echo, options={"inits": options[0], "gate": [options[1
 """
 
 
+@on_every_store
 def test_a_client_that_dies_as_it_creates(breakable, strac, tmp_path):
     """Row 16."""
     inits = tmp_path / "inits"
@@ -121,6 +124,7 @@ def test_a_client_that_dies_as_it_creates(breakable, strac, tmp_path):
         assert inits.read_text() == "*"
 
 
+@on_every_store
 def test_an_answer_to_a_create_that_is_lost(breakable, strac, tmp_path):
     """Row 16: the client asks again, with the same create id."""
     inits = tmp_path / "inits"
@@ -139,9 +143,12 @@ def test_an_answer_to_a_create_that_is_lost(breakable, strac, tmp_path):
         assert inits.read_text() == "*"
 
 
-def test_a_worker_that_registers_again_and_again(tmp_path):
+def test_a_worker_that_registers_again_and_again(store_arguments):
     """Row 18."""
-    with Cluster(workers=0) as cluster, Wire(cluster.address, cluster.key_file) as wire:
+    with (
+        Cluster(workers=0, registry_arguments=store_arguments) as cluster,
+        Wire(cluster.address, cluster.key_file) as wire,
+    ):
         worker = cluster.daemon("stractory-worker", "--listen=127.0.0.1:0", f"--registry={wire.address}")
         try:
             worker.wait_line("stractory worker ready")
@@ -158,6 +165,7 @@ def test_a_worker_that_registers_again_and_again(tmp_path):
             assert worker.end() == 0
 
 
+@on_every_store
 def test_a_register_that_comes_late(breakable, strac):
     """Row 18: its sender has given the link up by then, so nobody answers over it."""
     before = strac.workers()
@@ -170,9 +178,13 @@ def test_a_register_that_comes_late(breakable, strac):
     assert strac.workers() == before
 
 
-def test_it_is_restarted_while_a_worker_ends(tmp_path):
+def test_it_is_restarted_while_a_worker_ends(store_arguments):
     """Row 1: what ends with that worker comes back with its state, though its end is heard of late."""
-    with Cluster(workers=0) as cluster, cluster.client() as strac, Gate() as gate:
+    with (
+        Cluster(workers=0, registry_arguments=store_arguments) as cluster,
+        cluster.client() as strac,
+        Gate() as gate,
+    ):
         listen, registry = "--listen=127.0.0.1:0", f"--registry={cluster.address}"
         first = cluster.daemon("stractory-worker", listen, registry)
         first.wait_line("stractory worker ready")

@@ -1,4 +1,4 @@
-"""What the registry keeps on its disk: that it is enough, is lost, is damaged, or cannot be written."""
+"""What the registry keeps, on its disk or in etcd: it is enough, is lost, damaged, or cannot be written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.lasting.test_coming_back import counter
 from tests.support.actors import echo
 from tests.support.cluster import until
 from tests.support.green import green_until
+from tests.support.stores import kept_in_etcd, on_every_store
 
 
 def store_of(cluster):
@@ -28,6 +29,7 @@ def start_again(cluster, harm):
     cluster.restart_registry()
 
 
+@on_every_store
 def test_an_actor_is_made_again_though_worker_and_registry_died(breakable, strac):
     """Row 1, and more: only the store knows what the actor was made of."""
     before = strac.create("counter", stractory.rpc(counter), restart="on-failure")
@@ -47,6 +49,7 @@ def _served(strac, name):
         return handle
 
 
+@on_every_store
 def test_what_was_destroyed_stays_so(breakable, strac):
     strac.create("counter", stractory.rpc(counter), restart="always")
     pid = strac.get("counter").pid()
@@ -60,6 +63,17 @@ def test_a_store_that_was_deleted(breakable, strac):
     """Row 3."""
     before = [strac.create(f"a{number}", echo) for number in range(4)]
     start_again(breakable, store_of(breakable).unlink)
+    until(lambda: len(strac.list("a?")) == 4)
+    assert sorted(strac.list("a?")) == sorted(before)
+    strac.destroy("a0")
+    assert strac.create("a0", echo).epoch > max(info.epoch for info in before)
+
+
+@pytest.mark.parametrize("cluster", [kept_in_etcd], indirect=True)
+def test_an_etcd_that_was_emptied(breakable, strac, etcd):
+    """Row 3."""
+    before = [strac.create(f"a{number}", echo) for number in range(4)]
+    start_again(breakable, etcd.empty)
     until(lambda: len(strac.list("a?")) == 4)
     assert sorted(strac.list("a?")) == sorted(before)
     strac.destroy("a0")

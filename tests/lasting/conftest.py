@@ -9,12 +9,13 @@ import pytest
 import stractory
 from tests.support.cluster import Cluster
 from tests.support.green import green_until
+from tests.support.stores import kept_in_a_file
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+@pytest.fixture(scope="module", params=[kept_in_a_file])
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A registry and two workers that the test may break: they recover, and the next test has them."""
-    with Cluster(workers=2) as cluster:
+    with Cluster(workers=2, registry_arguments=request.param(request)) as cluster:
         yield cluster
 
 

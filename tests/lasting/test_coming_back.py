@@ -13,6 +13,7 @@ import stractory
 from tests.support.actors import Gate, pass_gate
 from tests.support.cluster import Cluster, until
 from tests.support.green import green_until
+from tests.support.stores import on_every_store
 
 
 def counter(options):
@@ -43,6 +44,7 @@ def kill_worker_of(strac, name):
     return pid
 
 
+@on_every_store
 def test_an_actor_comes_back_when_its_worker_is_killed(strac):
     first = strac.create("counter", stractory.rpc(counter), restart="on-failure")
     handle = strac.get("counter")
@@ -55,6 +57,7 @@ def test_an_actor_comes_back_when_its_worker_is_killed(strac):
     assert now.epoch > first.epoch and now.state == "running"
 
 
+@on_every_store
 def test_what_does_not_come_back_frees_its_name(strac):
     strac.create("counter", stractory.rpc(counter))
     handle = strac.get("counter")
@@ -100,6 +103,7 @@ def test_many_calls_of_one_handle_share_the_new_connection(strac):
     assert sorted(call.get(timeout=20) for call in calls) == list(range(1, 51))
 
 
+@on_every_store
 def test_all_of_a_worker_come_back(strac):
     names = [f"counter.{number}" for number in range(60)]
     for name in names:
@@ -114,6 +118,7 @@ def test_all_of_a_worker_come_back(strac):
     assert any(after[name] > before[name] for name in names)
 
 
+@on_every_store
 def test_destroy_ends_it_for_good(strac):
     strac.create("counter", stractory.rpc(counter), restart="always")
     strac.destroy("counter")
@@ -122,7 +127,7 @@ def test_destroy_ends_it_for_good(strac):
         strac.get("counter")
 
 
-def test_what_waits_for_a_worker_can_be_destroyed_and_made_anew(cluster):
+def test_what_waits_for_a_worker_can_be_destroyed_and_made_anew():
     with Cluster(workers=1, respawn_delay=600) as cluster, cluster.client() as strac:
         strac.create("counter", stractory.rpc(counter), restart="on-failure")
         kill_worker_of(strac, "counter")
@@ -152,6 +157,7 @@ def test_what_keeps_an_actor_from_coming_back_is_told(strac, tmp_path):
     assert strac.list("counter")[0].problem == ""
 
 
+@on_every_store
 def test_a_child_process_comes_back_when_it_fails(strac, tmp_path):
     failing = stractory.spawn("sh", ["-c", f"echo life >> {tmp_path}/lives; exit 3"])
     strac.create("child", failing, restart="on-failure")
@@ -167,20 +173,27 @@ def test_a_child_process_comes_back_when_it_fails(strac, tmp_path):
     assert strac.list() == []
 
 
-def test_a_child_process_that_fails_while_the_registry_is_away_comes_back(tmp_path):
+def test_a_child_process_that_fails_while_the_registry_is_away_comes_back(tmp_path, store_arguments):
     lives = tmp_path / "lives"
-    with Cluster(workers=1) as cluster, cluster.client() as strac, Gate() as gate:
+    with (
+        Cluster(workers=1, registry_arguments=store_arguments) as cluster,
+        cluster.client() as strac,
+        Gate() as gate,
+    ):
         host, port = gate.options["gate"]
         script = f"echo life >> {lives}; exec 3<>/dev/tcp/{host}/{port}; read -r line <&3; exit 3"
         strac.create("child", stractory.spawn("bash", ["-c", script]), restart="on-failure")
         gate.wait_reached()
-        cluster.kill_registry()
-        gate.open()
-        until(lambda: "exited with status 3" in cluster.errors())
+        with strac.connect("child") as child:  # which hears of its end, so that it need not wait for somebody
+            cluster.kill_registry()
+            gate.open()
+            with pytest.raises(stractory.ActorExited):
+                child.recv(1)
         cluster.restart_registry()
         green_until(lambda: lives.read_text().split() > ["life"])
 
 
+@on_every_store
 def test_a_drained_worker_leaves_its_actors_to_others(strac, cluster):
     strac.create("counter", stractory.rpc(counter), restart="on-failure")
     handle = strac.get("counter")
@@ -190,9 +203,9 @@ def test_a_drained_worker_leaves_its_actors_to_others(strac, cluster):
     assert handle.add() == 1 and handle.pid() != pid
 
 
-def test_a_frozen_copy_does_not_serve_beside_the_new_one():
+def test_a_frozen_copy_does_not_serve_beside_the_new_one(store_arguments):
     with (
-        Cluster(workers=2, registry_arguments=["--heartbeat-timeout=1.5"]) as cluster,
+        Cluster(workers=2, registry_arguments=[*store_arguments, "--heartbeat-timeout=1.5"]) as cluster,
         cluster.client() as strac,
     ):
         strac.create("counter", stractory.rpc(counter), restart="on-failure")
@@ -212,9 +225,9 @@ def test_a_frozen_copy_does_not_serve_beside_the_new_one():
         until(lambda: sum(worker.actors for worker in strac.workers()) == 1)
 
 
-def test_an_actor_is_suspended_while_its_registry_is_away_and_keeps_its_state():
+def test_an_actor_is_suspended_while_its_registry_is_away_and_keeps_its_state(store_arguments):
     with (
-        Cluster(workers=1, registry_arguments=["--heartbeat-timeout=1.5"]) as cluster,
+        Cluster(workers=1, registry_arguments=[*store_arguments, "--heartbeat-timeout=1.5"]) as cluster,
         cluster.client() as strac,
     ):
         strac.create("counter", stractory.rpc(counter), restart="on-failure")
@@ -230,6 +243,7 @@ def test_an_actor_is_suspended_while_its_registry_is_away_and_keeps_its_state():
         assert other.add() == 3
 
 
+@on_every_store
 def test_who_made_it_is_known_in_all_its_lives(cluster, strac):
     first = strac.create("counter", stractory.rpc(counter), restart="on-failure")
     kill_worker_of(strac, "counter")

@@ -13,6 +13,7 @@ from tests.lasting.test_coming_back import counter
 from tests.support.actors import Gate, pass_gate
 from tests.support.cluster import Cluster
 from tests.support.green import green_until
+from tests.support.stores import on_every_store
 
 
 def keeper(options):
@@ -44,6 +45,7 @@ def slow_to_end(options):
     return Slow()
 
 
+@on_every_store
 def test_its_actors_come_back_with_their_state_or_end(strac):
     kept = strac.create("kept", stractory.rpc(keeper), restart="on-failure", snapshot="each call")
     handle = strac.get("kept")
@@ -64,6 +66,7 @@ def test_its_actors_come_back_with_their_state_or_end(strac):
     assert before[kept.worker] not in {worker.pid for worker in strac.workers()}
 
 
+@on_every_store
 def test_an_actor_with_its_own_process_goes_along(strac):
     info = strac.create("alone", stractory.rpc(counter), isolate=True, restart="on-failure")
     pid = strac.get("alone").pid()
@@ -76,6 +79,7 @@ def test_an_actor_with_its_own_process_goes_along(strac):
     green_until(lambda: len([worker for worker in strac.workers() if not worker.isolated]) == 2)
 
 
+@on_every_store
 def test_it_goes_on_when_nobody_waits_any_more(strac):
     with Gate() as gate:
         info = strac.create("slow", stractory.rpc(slow_to_end), options=gate.options)

@@ -15,6 +15,7 @@ from stractory.wire.life import SNAPSHOT_LIMIT
 from tests.faults.test_store import no_file_grows
 from tests.support.cluster import Cluster, until
 from tests.support.green import green_until, next_event
+from tests.support.stores import on_every_store
 
 
 def counter(options):
@@ -98,6 +99,7 @@ class Crowd:
 # ---- each call -------------------------------------------------------------------------------------------
 
 
+@on_every_store
 def test_no_acknowledged_call_is_lost_when_the_worker_is_killed(strac, cluster):
     create(strac)
     pid = strac.get("counter").pid()
@@ -110,6 +112,7 @@ def test_no_acknowledged_call_is_lost_when_the_worker_is_killed(strac, cluster):
     assert crowd.errors and strac.get("counter").pid() != pid
 
 
+@on_every_store
 def test_each_state_is_there_at_once(strac):
     create(strac)
     for count in range(1, 4):
@@ -117,8 +120,8 @@ def test_each_state_is_there_at_once(strac):
         send_to_worker_of(strac, "counter", signal.SIGKILL)
 
 
-def test_calls_wait_for_a_registry_that_is_away():
-    with Cluster(workers=1) as cluster, cluster.client() as strac:
+def test_calls_wait_for_a_registry_that_is_away(store_arguments):
+    with Cluster(workers=1, registry_arguments=store_arguments) as cluster, cluster.client() as strac:
         create(strac)
         handle = strac.get("counter")
         assert handle.add() == 1
@@ -139,8 +142,8 @@ def test_calls_wait_for_a_registry_that_is_away():
         assert strac.get("counter").state()[0] == count
 
 
-def test_no_acknowledged_call_is_lost_when_worker_and_registry_are_killed():
-    with Cluster(workers=2) as cluster, cluster.client() as strac:
+def test_no_acknowledged_call_is_lost_when_worker_and_registry_are_killed(store_arguments):
+    with Cluster(workers=2, registry_arguments=store_arguments) as cluster, cluster.client() as strac:
         create(strac)
         pid = strac.get("counter").pid()
         crowd = Crowd(cluster, times=30)
@@ -191,6 +194,7 @@ def test_zerorpc_clients_wait_as_well(strac):
     assert strac.get("counter").state()[0] == 2
 
 
+@on_every_store
 @pytest.mark.parametrize(
     ("state", "addend", "told"),
     [("", "x" * SNAPSHOT_LIMIT, "at most 1048576 are kept"), (2**64 - 1, 1, "OverflowError")],
@@ -210,6 +214,7 @@ def test_a_state_that_cannot_be_kept(strac, state, addend, told):
 # ---- every so many seconds -------------------------------------------------------------------------------
 
 
+@on_every_store
 def test_a_killed_worker_leaves_what_was_last_kept(strac):
     create(strac, snapshot=0.1)
     handle = strac.get("counter")
@@ -220,6 +225,7 @@ def test_a_killed_worker_leaves_what_was_last_kept(strac):
     assert count == 7 and taken >= 1
 
 
+@on_every_store
 def test_a_drained_worker_leaves_all_there_was(strac, cluster):
     create(strac, snapshot=600)
     handle = strac.get("counter")
@@ -309,6 +315,7 @@ def test_a_stream_actor_goes_on_from_its_state(strac):
 # ---- the next life, and none ------------------------------------------------------------------------------
 
 
+@on_every_store
 def test_a_restore_that_fails_is_tried_again_with_the_same_state(strac, tmp_path):
     create(strac, flag=str(tmp_path / "flag"))
     assert strac.get("counter").add() == 1
@@ -320,6 +327,7 @@ def test_a_restore_that_fails_is_tried_again_with_the_same_state(strac, tmp_path
     assert strac.get("counter").add() == 2
 
 
+@on_every_store
 def test_what_is_destroyed_or_replaced_leaves_nothing(strac):
     create(strac)
     assert strac.get("counter").add() == 1

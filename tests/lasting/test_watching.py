@@ -14,6 +14,7 @@ import stractory
 from tests.support.actors import echo
 from tests.support.cluster import Cluster, alive, until
 from tests.support.green import green_until
+from tests.support.stores import on_every_store
 
 WAIT = 30.0
 
@@ -72,6 +73,7 @@ def hear(strac, name):
             pass
 
 
+@on_every_store
 def test_births_and_deaths_with_their_reasons(cluster, strac):
     strac.create("room.first", echo)
     with Watcher(cluster, "room.*") as watcher:
@@ -105,6 +107,7 @@ def test_births_and_deaths_with_their_reasons(cluster, strac):
         assert short(watcher.next()) == ("born", "room.last", None)
 
 
+@on_every_store
 @pytest.mark.parametrize("number, reason", [(signal.SIGKILL, "worker lost"), (signal.SIGTERM, "drained")])
 def test_a_worker_that_ends(cluster, strac, number, reason):
     with Watcher(cluster, "*") as watcher:
@@ -127,6 +130,7 @@ def test_a_worker_that_ends(cluster, strac, number, reason):
         assert all(watcher.there[name].epoch > before[name].epoch for name in moving)
 
 
+@on_every_store
 def test_what_comes_back_has_moved(cluster, strac):
     with Watcher(cluster, "*") as watcher:
         first = strac.create("lasting", stractory.rpc(process), restart="on-failure")
@@ -140,9 +144,9 @@ def test_what_comes_back_has_moved(cluster, strac):
         assert watcher.next() == ("died", moved.actor, "destroyed")
 
 
-def test_a_registry_that_is_killed_and_started_again():
+def test_a_registry_that_is_killed_and_started_again(store_arguments):
     with (
-        Cluster(workers=2, respawn_delay=600) as cluster,
+        Cluster(workers=2, respawn_delay=600, registry_arguments=store_arguments) as cluster,
         cluster.client() as strac,
         Watcher(cluster, "*") as watcher,
     ):

@@ -94,11 +94,15 @@ class Member:
     def status(self) -> dict[str, Any]:
         """What it says of itself; nothing where it does not."""
         with suppress(OSError, ValueError):
-            request = urllib.request.Request(f"{self._plain}/v3/maintenance/status", b"{}")  # noqa: S310
-            with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310  # a member of ours
-                told: dict[str, Any] = json.load(answer)
-                return told
+            return self.ask("/v3/maintenance/status", {})
         return {}
+
+    def ask(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """What it answers. Raises OSError."""
+        request = urllib.request.Request(f"{self._plain}{path}", json.dumps(asked).encode())  # noqa: S310
+        with urllib.request.urlopen(request, timeout=1) as answer:  # noqa: S310  # a member of ours
+            told: dict[str, Any] = json.load(answer)
+            return told
 
     @property
     def leads(self) -> bool:
@@ -145,6 +149,10 @@ class Etcd:
     def new_prefix(self) -> str:
         """One that nobody has had."""
         return f"/test-{next(self._prefixes)}"
+
+    def empty(self) -> None:
+        """Nothing is there any more, of any prefix."""
+        self.members[0].ask("/v3/kv/deleterange", {"key": "AA==", "range_end": "AA=="})
 
     @property
     def leader(self) -> Member:

@@ -32,3 +32,28 @@ def in_etcd(request: pytest.FixtureRequest) -> Place:
 
 EVERY_STORE = [in_a_file, in_etcd]
 """As the params of a fixture."""
+
+
+# ---- daemons -----------------------------------------------------------------------------------------------
+
+
+def kept_in_a_file(request: pytest.FixtureRequest) -> list[str]:
+    """The arguments of a registry that has its store in the folder of its cluster."""
+    return []
+
+
+def kept_in_etcd(request: pytest.FixtureRequest) -> list[str]:
+    """Those of registries that have theirs in etcd, with a prefix of its own."""
+    return settings_for(request.getfixturevalue("etcd"))
+
+
+def settings_for(etcd: Etcd) -> list[str]:
+    endpoints = ", ".join(etcd.endpoints)
+    return ["--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={etcd.new_prefix()}"]
+
+
+KEPT_ANYWHERE = [kept_in_a_file, kept_in_etcd]
+"""As the params of a fixture."""
+
+on_every_store = pytest.mark.parametrize("cluster", KEPT_ANYWHERE, indirect=True)
+"""For a test whose ``cluster`` has a store in a file as a rule."""
