@@ -6,6 +6,7 @@ Pure: it knows no socket, clock or green thread. Time is an argument (``now``: s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
@@ -18,6 +19,10 @@ from stractory.wire.changes import DESTROYED, UNKNOWN, WORKER_LOST
 from stractory.wire.life import Life, Phase, Report
 
 _STATES = {Phase.STARTING: State.PENDING, Phase.RUNNING: State.RUNNING, Phase.ENDING: State.ENDING}
+
+
+REMEMBERED = 10_000
+"""Names of which it is known when others have freed them: as long as a worker takes to register."""
 
 
 class Directory(Lives):
@@ -34,6 +39,7 @@ class Directory(Lives):
     ) -> None:
         super().__init__(place, random or Random())  # noqa: S311  # no secret
         self.lease = lease
+        self._freed: OrderedDict[str, int] = OrderedDict()  # names and epochs, of late
 
     def __repr__(self) -> str:
         return f"<Directory of {len(self._actors)} actors on {len(self._workers)} workers>"
@@ -73,8 +79,8 @@ class Directory(Lives):
         promised = known is not None and not known.kept
         before = self._behind.get(life.name) if promised else known
         if before is not None and before.epoch >= life.epoch:
-            if before.epoch == life.epoch and not before.is_ending:
-                before.making = before.making or making  # a worker has told of it before
+            if before.epoch == life.epoch and before.unlearned:
+                self._learn_making(before, making)
             return
         worker = self._workers.get(id) or self._await(id, process, now)
         state = State.AWAITED if worker.state is State.AWAITED else State.PENDING
@@ -85,15 +91,31 @@ class Directory(Lives):
             self._behind[life.name] = actor
         else:
             self._take_over(actor)
+        if before is not None:
+            self.observers.overtaken(before)
+
+    def _learn_making(self, actor: Actor, making: Making | None) -> None:
+        """Its worker has told of it before, and may be dead by now."""
+        actor.making, actor.unlearned = making, False
+        if actor.state is State.WAITING and making is not None:
+            self.observers.set_aside(actor)
 
     def forget(self, name: str, epoch: int) -> None:
         """Another registry has freed the name: each life of it below this epoch is over."""
         self.hear(epoch)
+        self._freed[name] = epoch
+        self._freed.move_to_end(name)
+        if len(self._freed) > REMEMBERED:
+            self._freed.popitem(last=False)
         if (behind := self._behind.get(name)) and behind.epoch < epoch:
             del self._behind[name]
+            self.observers.overtaken(behind)
         known = self._actors.get(name)
-        if known is not None and known.kept and known.epoch < epoch:
+        if known is not None and not known.kept:
+            known.freed = epoch
+        elif known is not None and known.epoch < epoch:
             self._free(known, DESTROYED)
+            self.observers.overtaken(known)
         self.away.condemn(name)
         self.all_told(name, epoch)
 
@@ -151,7 +173,8 @@ class Directory(Lives):
         doomed = []
         for report in reports:
             before.pop(report.life.name, None)
-            if loser := self._adopt(worker, report, now):
+            over = report.life.epoch < self._freed.get(report.life.name, 0)  # since it was reported
+            if loser := Actor(report.life, worker) if over else self._adopt(worker, report, now):
                 doomed.append(loser)
         for actor in before.values():
             if actor.promised_by:  # the order to start it may still be on its way
@@ -194,15 +217,13 @@ class Directory(Lives):
         life, phase = report
         self.epochs.reported(life.epoch)
         known = self._actors.get(life.name)
+        if self.shared and known is not None and not known.kept:
+            return self._adopt_behind(worker, report, now)
         if known is not None and known.worker is worker and known.epoch == life.epoch:
             if known.state is State.ENDING and phase is not Phase.ENDING:
                 return known  # the order to end it did not arrive
             begun = phase is Phase.RUNNING and known.state in (State.AWAITED, State.PENDING)
-            known.state = _STATES[phase]
-            if known.promised_by:
-                known.promised_by, known.awaited = b"", False
-            if phase is not Phase.STARTING:
-                known.began = known.began or now
+            _note(known, phase, now)
             self.observers.changed(known)
             if begun:
                 self.observers.began(known)
@@ -214,22 +235,32 @@ class Directory(Lives):
             or (known.epoch < life.epoch and (self.shared or not known.given))
             or (known.worker is self.nowhere and known.life == life)
         )
-        promised = self.shared and known is not None and not known.kept
-        if life in worker.condemned or not (last or promised):
+        if life in worker.condemned or not last:
             return reported
-        if promised:
-            self._behind[life.name] = reported
-            return None
+        reported.unlearned = self.shared and life.terms.comes_back
         reported.given = known is not None and known.given
         if known is not None:
             self._drop(known)
-            reported.making, reported.failures = known.making, known.failures
+            reported.failures = known.failures
+            if not self.shared or known.life == life:
+                reported.making, reported.unlearned = known.making, known.unlearned
         self._add(reported)
         if not kept:
             self.observers.adopted(reported)
         if phase is Phase.RUNNING:
             self.observers.began(reported)
         return None if known is None or known.worker is self.nowhere else known
+
+    def _adopt_behind(self, worker: Worker, report: Report, now: float) -> Actor | None:
+        """As _adopt(), where the name is promised here: it comes to light if that is withdrawn."""
+        life, phase = report
+        behind = self._behind.get(life.name)
+        if life in worker.condemned or (behind is not None and behind.epoch > life.epoch):
+            return Actor(life, worker)
+        if behind is None or behind.epoch < life.epoch:
+            behind = self._behind[life.name] = Actor(life, worker, unlearned=life.terms.comes_back)
+        _note(behind, phase, now)
+        return None
 
     def leave(self, worker: Worker) -> None:
         """It is about to end: nothing new comes to it, and what it has it has until it says goodbye."""
@@ -276,7 +307,16 @@ class Directory(Lives):
 
     def _lose(self, actor: Actor, now: float, reason: str) -> None:
         """Its worker does not have it any more, and has not said why."""
-        if actor.making and actor.state in THERE:
+        if actor.unlearned or (actor.making and actor.state in THERE):
             self._set_aside(actor, now, reason)
         else:
             self._end(actor, DESTROYED if actor.is_ending else reason)
+
+
+def _note(actor: Actor, phase: Phase, now: float) -> None:
+    """Its worker has told of it."""
+    actor.state = _STATES[phase]
+    if actor.promised_by:
+        actor.promised_by, actor.awaited = b"", False
+    if phase is not Phase.STARTING:
+        actor.began = actor.began or now

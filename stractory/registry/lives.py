@@ -87,6 +87,11 @@ class Lives:
             behind = self._behind.pop(actor.name, None)
             if behind is not None and behind.epoch > epoch:  # another's by now
                 self._take_over(behind)
+                return
+            if behind is not None:
+                self.observers.overtaken(behind)
+            if actor.freed > epoch:  # another registry was quick to end it
+                self._free(actor, DESTROYED)
 
     def withdraw(self, actor: Actor) -> None:
         """What was promised never was: another registry has the name, or this will hear that nobody has.
@@ -94,6 +99,9 @@ class Lives:
         One that was to be made again waits, as before; nobody is told to try.
         """
         if self._actors.get(actor.name) is not actor:
+            return
+        if actor.replaces is not None and actor.freed > actor.replaces:  # what it was to follow is over
+            self._free(actor, DESTROYED)
             return
         self._drop(actor)
         if actor.replaces is not None:
@@ -128,6 +136,7 @@ class Lives:
         ):  # else another's may be taken for it
             life = life._replace(epoch=actor.replaces)
         waiting = Actor(life, self.nowhere, State.WAITING, actor.making, failures)
+        waiting.unlearned = actor.unlearned
         waiting.problem = "" if actor.began else actor.problem
         self._add(waiting)
         self.observers.set_aside(waiting)
@@ -154,8 +163,8 @@ class Lives:
 
     def let_go(self, actor: Actor) -> None:
         """It is to end for good, whatever comes first: its end or its worker's."""
-        if actor.making is not None:
-            actor.making = None
+        if actor.returns:
+            actor.making, actor.unlearned = None, False
             self.observers.let_go(actor)
 
     def ended(self, actor: Actor, reason: str = DESTROYED) -> None:

@@ -24,6 +24,9 @@ class Observer:
     def let_go(self, actor: Actor) -> None:
         """It does not come back any more."""
 
+    def overtaken(self, actor: Actor) -> None:
+        """Another registry has freed its name, or given it to a later life; its worker may have it yet."""
+
     def gone(self, life: Life) -> None:
         """What was given up while it could not be told to end is over for certain."""
 
@@ -64,6 +67,10 @@ class Observers(Observer):
     def let_go(self, actor: Actor) -> None:
         for observer in self._all:
             observer.let_go(actor)
+
+    def overtaken(self, actor: Actor) -> None:
+        for observer in self._all:
+            observer.overtaken(actor)
 
     def gone(self, life: Life) -> None:
         for observer in self._all:

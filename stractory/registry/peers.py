@@ -18,9 +18,10 @@ from stractory.errors import StoreError
 from stractory.registry.changes import Changes
 from stractory.registry.directory import Directory
 from stractory.registry.ledger import Ledger
+from stractory.registry.observer import Observer
 from stractory.registry.orders import Orders
 from stractory.registry.quarantine import Quarantine
-from stractory.registry.records import State, Worker
+from stractory.registry.records import Actor, State, Worker
 from stractory.store.interface import (
     Anew,
     Begun,
@@ -43,12 +44,15 @@ log = logging.getLogger(__name__)
 RETRY = 1.0
 """Seconds after which the store is asked again."""
 
+OBJECTION = 0.5
+"""Seconds in which another registry may tell that it hears a worker that is said to be dead."""
+
 GRACE = 3.0
 """Seconds in which workers tell what a registry that is gone has had them start."""
 
 
-class Peers:
-    """Of the registry ``sharing``; of one that shares nothing there are none.
+class Peers(Observer):
+    """Of the registry ``sharing``; of one that shares nothing there are none. Observes ``directory``.
 
     ``bury`` is told of workers that are dead.
     """
@@ -72,6 +76,7 @@ class Peers:
         self._bury = bury
         self._registries: dict[bytes, str] = dict(ledger.registries)
         self._living = set(ledger.living)
+        directory.observers.append(self)
         if sharing is not None:
             sharing.lease = directory.lease
         self._listening: gevent.Greenlet[..., None] | None = None
@@ -127,6 +132,12 @@ class Peers:
         """And no more."""
         if self._listening is not None:
             self._listening.kill()
+
+    # ---- as Observer -----------------------------------------------------------------------------------
+
+    def overtaken(self, actor: Actor) -> None:
+        if actor.state is State.RUNNING and actor.worker.id in self._orders.nodes:  # for all it says
+            self._orders.end_there(actor)
 
     # ---- what is heard ---------------------------------------------------------------------------------
 
@@ -194,8 +205,25 @@ class Peers:
         self._changes.notify(name)
 
     def _worker_gone(self, id: bytes) -> None:
+        """A store that stood still itself tells that of workers which live: who hears one objects.
+
+        The others wait for that.
+        """
         self._living.discard(id)
-        if worker := self._directory.find_worker(id):
+        worker = self._directory.find_worker(id)
+        if worker is None:
+            return
+        if time.monotonic() - worker.last_beat > self._directory.lease:
+            self._bury(worker)
+        elif self._sharing is not None and (worker.parent or id in self._orders.nodes):
+            gevent.spawn(self._sharing.worker_came, id)
+        else:
+            gevent.spawn(self._bury_unless_it_lives, worker)
+
+    def _bury_unless_it_lives(self, worker: Worker) -> None:
+        gevent.sleep(OBJECTION)
+        lives = worker.id in self._living or worker.id in self._orders.nodes
+        if not lives and self._directory.find_worker(worker.id) is worker:
             self._bury(worker)
 
     def _end_promises(self, registry: bytes) -> None:

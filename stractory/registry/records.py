@@ -67,6 +67,8 @@ class Actor:
     not by the word of a worker or of another registry. ``kept``: the store has it; until then another may
     prove to have the name. ``promised_by``: the id of another registry, which alone knows whether the worker
     was told to start it. ``ended_here``: this registry was asked to end it, or could not start it.
+    ``unlearned``: its worker has told of it, and the store has not said yet what it is made of. ``freed``: of
+    one that is not kept, an epoch below which each life of its name is over.
     """
 
     life: Life
@@ -82,6 +84,8 @@ class Actor:
     kept: bool = True
     promised_by: bytes = b""
     ended_here: bool = False
+    unlearned: bool = False
+    freed: int = 0
 
     @property
     def name(self) -> str:
@@ -116,6 +120,11 @@ class Actor:
     def to_be_made_again(self) -> bool:
         """Whether its beginning, if that fails, is to be tried again: nobody else waits for it."""
         return self.making is not None and self.replaces is not None and not self.began
+
+    @property
+    def returns(self) -> bool:
+        """Whether another life is to follow when this one is over."""
+        return self.making is not None or self.unlearned
 
     @property
     def coming(self) -> bool:

@@ -71,12 +71,13 @@ class Renewals(Observer):
 
     def follow(self, actor: Actor) -> None:
         """A life is over of its own accord: have the next one begin, if it is one that comes back."""
-        if actor.making:
+        if actor.returns:
             self._directory.set_aside(actor, time.monotonic())
 
     def set_aside(self, waiting: Actor) -> None:
         """Have it made again, as soon as can be and after its delay, unless it is destroyed meanwhile."""
-        assert waiting.making is not None  # noqa: S101  # for the type checker; it is until it is destroyed
+        if waiting.making is None:  # until the store has said what it is made of
+            return
         gevent.spawn(self._make_again, waiting, waiting.making.definition)
 
     def _make_again(self, waiting: Actor, definition: Definition) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import Context
 from typing import Any
@@ -23,6 +24,9 @@ from stractory.worker.actor import STOP_LIMIT, Actor, Keep, keep_nothing
 from stractory.worker.loading import Loader
 
 log = logging.getLogger(__name__)
+
+REMEMBERED = 1000
+"""Names of which an end may come before the beginning: over two links there is no order."""
 
 
 class Entry:
@@ -63,6 +67,7 @@ class Host:
         self._keep = keep
         self._loader = Loader(imports_only)
         self._entries: dict[str, Entry] = {}
+        self._not_begun: OrderedDict[str, int] = OrderedDict()  # epochs of what was ended first
         self._left: dict[str, Life] = {}  # that ran when this worker began to end, and come back elsewhere
         self._closing = False
         self._suspended = False
@@ -160,6 +165,8 @@ class Host:
         PlacementError when this worker takes no more.
         """
         entry = self._entries.get(life.name)
+        if life.epoch <= self._not_begun.get(life.name, -1):
+            raise StaleLocation(f"{life.name!r} was ended before it began")
         if self._closing:
             raise PlacementError(f"the worker that was to start {life.name!r} is about to end")
         if entry is not None and entry.life.epoch > life.epoch:
@@ -224,13 +231,17 @@ class Host:
     def destroy(self, name: str, epoch: int) -> None:
         """End this life of the name, started or starting; returns when its destroy() has run.
 
-        If it is not here, it has ended already.
+        If it is not here, it has ended already; or it will not begin, as another registry may order that.
         """
         if (left := self._left.get(name)) and left.epoch == epoch:
             del self._left[name]
         entry = self._find(name, epoch)
         if entry is not None:
             self._end(entry).wait()
+        elif epoch > self._not_begun.get(name, -1):
+            self._not_begun[name] = epoch
+            if len(self._not_begun) > REMEMBERED:
+                self._not_begun.popitem(last=False)
 
     def close(self, limit: float) -> None:
         """Take no more actors, and end all there are at once, within ``limit`` seconds."""

@@ -129,10 +129,8 @@ class RegistryLink:
         self._acknowledged(now, sent, *others)
         grant = Grant(lease, frozenset(Life.from_wire(life) for life in doomed))
         standing.registered_with(self.address, grant, sent)
-        for life, phase in reports:
-            if phase is not Phase.RUNNING:
-                gevent.spawn(self._tell_outcome, calls, life)
-        for life, status in departed:
+        self._tell_changes(calls, reports)
+        for life, status in standing.departed.unheard(self.address):
             self.tell_exit(life, status)
         for life, problem in standing.host.problems():
             self.post("problem", life.name, life.epoch, problem)
@@ -156,6 +154,17 @@ class RegistryLink:
         peer = Address(*self._link.peer_address[:2])
         found = (where for where in (self.address, peer) if where in registries)
         return next(found, registries[0] if registries else peer)
+
+    def _tell_changes(self, calls: Calls, told: Sequence[Report]) -> None:
+        """What has become of its actors since they were reported: others may have ordered that meanwhile."""
+        now = self._standing.host.reports()
+        for report in told:
+            if report.phase is not Phase.RUNNING or report not in now:
+                gevent.spawn(self._tell_outcome, calls, report.life)
+        known = {report.life for report in told}
+        for life, phase in now:
+            if life not in known and phase is Phase.RUNNING:  # else that is told when it does
+                self.post("reported", life, phase)
 
     def _tell_outcome(self, calls: Calls, life: Life) -> None:
         """Whoever ordered the start or end of it did so over a link that is gone and gets no answer."""

@@ -213,7 +213,10 @@ def test_each_life_that_is_made_again_is_kept(series: Series) -> None:
 
 def test_a_life_that_a_worker_brings_is_kept(series: Series) -> None:
     before, _, _ = begin(series)
-    life = life_of(before)._replace(name="brought")
+    life = life_of(before)
+    life = life._replace(
+        name="brought", epoch=life.epoch + 100
+    )  # of which the store has not said that it is over
     FakeWorker(before, b"2", reports=[Report(life, Phase.RUNNING)])
     registry = series.start()
     with pytest.raises(Recovering):

@@ -105,6 +105,7 @@ def store() -> Watched:
 @pytest.fixture
 def registry(sharing: FakeSharing, store: Watched, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setattr(peers, "GRACE", 0.0)
+    monkeypatch.setattr(peers, "OBJECTION", 0.0)
     store.sharing = sharing
     registry = Registry(Directory(random=chance()), store, settling=0)
     registry.define(DEFINITION.packed)
@@ -211,9 +212,48 @@ def test_a_worker_is_dead_when_no_registry_hears_it(
     assert sharing.came == [b"1"]
     sharing.told.put(WorkerThere(b"1"))
     green_until(lambda: registry.peers.lives(worker.worker))
+    worker.worker.last_beat -= 60
     sharing.told.put(WorkerGone(b"1"))
     green_until(lambda: state(registry) == [])
     assert registry.list_workers() == [] and sharing.dead == []
+
+
+def test_who_hears_a_worker_objects_when_the_store_has_lost_it(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    created(registry, worker)
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: sharing.came == [b"1", b"1"])
+    assert state(registry) == ["running"]
+
+
+def test_who_does_not_hear_a_worker_waits_for_an_objection(
+    registry: Registry, sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharing.told.put(begun(100, b"far"))
+    for told in (WorkerGone(b"far"), WorkerThere(b"far")):
+        sharing.told.put(told)
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert state(registry) == ["awaited"]
+    sharing.told.put(WorkerGone(b"far"))
+    green_until(lambda: state(registry) == [])
+
+
+def test_what_another_has_given_a_later_life_ends_here(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    sharing.told.put(begun(info.epoch + 2, b"far"))
+    assert worker.told("destroy").args == ("room", info.epoch)
+
+
+def test_what_another_has_freed_ends_here(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    sharing.told.put(Freed("room", info.epoch + 2))
+    assert worker.told("destroy").args == ("room", info.epoch)
 
 
 def test_who_knows_that_a_worker_is_dead_tells_the_others(

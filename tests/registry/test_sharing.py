@@ -13,17 +13,38 @@ from stractory.errors import ActorNotFound
 from stractory.net.process import Process
 from stractory.registry.directory import Directory
 from stractory.registry.epochs import Drafts
-from stractory.registry.records import Actor, State
-from stractory.wire.life import Life, Phase, Report
+from stractory.registry.observer import Observer
+from stractory.registry.records import Actor, Making, Registration, State
+from stractory.wire.life import Life, Phase, Report, Terms
+from stractory.wire.shipping import Code, Definition
 from tests.support.chance import chance
 
 PYTHON = "cpython-311 dill-0.4"
 PROCESS = Process("machine", 1, 0)
 OTHER = b"other registry"
+MAKING = Making(Definition("stream", Code.imported("module:init"), None, {}), {})
 
 
 def life(name: str, epoch: int) -> Life:
     return Life(name, "stream", epoch, 1.0, b"", False)
+
+
+def lasting(name: str, epoch: int) -> Life:
+    return life(name, epoch)._replace(terms=Terms(restart="always"))
+
+
+class Watcher(Observer):
+    """Notes what is to be made again, and what has to end."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Actor] = []
+        self.overtaken_lives: list[Actor] = []
+
+    def set_aside(self, waiting: Actor) -> None:
+        self.waiting.append(waiting)
+
+    def overtaken(self, actor: Actor) -> None:
+        self.overtaken_lives.append(actor)
 
 
 class Sharing:
@@ -35,8 +56,8 @@ class Sharing:
         for id in (b"1", b"2"):
             self.register(id)
 
-    def register(self, id: bytes, *reports: Report) -> None:
-        self.directory.register(
+    def register(self, id: bytes, *reports: Report) -> Registration:
+        return self.directory.register(
             id, address=f"127.0.0.1:{id[0]}", process=PROCESS, runtime=PYTHON, reports=reports, now=1.0
         )
 
@@ -102,6 +123,13 @@ def test_what_is_over_does_not_come_back_by_a_late_word_of_the_store(sharing: Sh
     sharing.learn("room", 104)
     assert sharing.state("room") == (104, State.PENDING)
     assert sharing.directory._over == {}
+
+
+def test_what_is_over_does_not_come_back_with_its_worker(sharing: Sharing) -> None:
+    sharing.directory.forget("room", 102)
+    told = Report(life("room", 100), Phase.RUNNING)
+    assert [actor.epoch for actor in sharing.register(b"1", told).doomed] == [100]
+    assert sharing.state("room") is None
 
 
 def test_a_promise_is_withdrawn_for_whoever_has_the_name(sharing: Sharing) -> None:
@@ -171,6 +199,92 @@ def test_what_is_to_end_on_a_worker_that_was_given_up_is_so_whatever_others_tell
     )
     assert [doomed.life for doomed in registration.doomed] == [life("room", 100)]
     assert sharing.state("hall") == (102, State.PENDING)
+
+
+# ---- what comes back ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def promised(sharing: Sharing) -> Actor:
+    """A name of which this registry does not know yet that another was first."""
+    return sharing.reserve("room")
+
+
+def learn_lasting(sharing: Sharing, epoch: int = 100) -> None:
+    terms = lasting("room", epoch), b"1", PROCESS
+    sharing.directory.learn(*terms, making=MAKING, by=OTHER, now=1.0)
+
+
+def report_lasting(sharing: Sharing, epoch: int = 100) -> None:
+    worker = sharing.directory.find_worker(b"1")
+    assert worker is not None
+    sharing.directory.report(worker, Report(lasting("room", epoch), Phase.RUNNING), 1.0)
+
+
+def bury(sharing: Sharing) -> None:
+    worker = sharing.directory.find_worker(b"1")
+    assert worker is not None
+    sharing.directory.bury(worker, proved=True, now=2.0)
+
+
+def test_what_stands_behind_a_promise_comes_back_when_its_worker_dies(
+    sharing: Sharing, promised: Actor
+) -> None:
+    learn_lasting(sharing)
+    report_lasting(sharing)
+    sharing.directory.withdraw(promised)
+    bury(sharing)
+    assert sharing.state("room") == (100, State.WAITING)
+
+
+def test_what_only_its_worker_has_told_of_waits_until_the_store_says_what_it_is_made_of(
+    sharing: Sharing,
+) -> None:
+    watcher = Watcher()
+    sharing.directory.observers.append(watcher)
+    report_lasting(sharing)
+    bury(sharing)
+    assert sharing.state("room") == (100, State.WAITING)
+    watcher.waiting.clear()
+    learn_lasting(sharing)
+    (waiting,) = watcher.waiting
+    assert (waiting.name, waiting.making) == ("room", MAKING)
+
+
+def test_what_a_life_is_made_of_is_not_what_the_one_before_was(sharing: Sharing) -> None:
+    learn_lasting(sharing)
+    report_lasting(sharing)
+    report_lasting(sharing, 102)
+    actor = sharing.directory.find("room")
+    assert actor is not None and actor.making is None
+
+
+def test_what_was_freed_while_it_was_made_again_is_not_waited_for(sharing: Sharing) -> None:
+    learn_lasting(sharing)
+    report_lasting(sharing)
+    bury(sharing)
+    waiting = sharing.directory.find("room")
+    assert waiting is not None
+    renewed = sharing.directory.renew(waiting, 1.0)
+    sharing.directory.forget("room", 102)
+    sharing.directory.withdraw(renewed)
+    assert sharing.state("room") is None
+
+
+def test_what_was_freed_before_this_registry_knew_that_it_is_kept_is_over(
+    sharing: Sharing, promised: Actor
+) -> None:
+    sharing.directory.forget("room", 104)
+    sharing.directory.keep(promised, 102)
+    assert sharing.state("room") is None
+
+
+def test_a_copy_behind_a_promise_that_is_kept_has_to_end(sharing: Sharing, promised: Actor) -> None:
+    watcher = Watcher()
+    sharing.directory.observers.append(watcher)
+    sharing.report("room", 100)
+    sharing.directory.keep(promised, 102)
+    assert [actor.epoch for actor in watcher.overtaken_lives] == [100]
 
 
 # ---- any order ---------------------------------------------------------------------------------------------

@@ -108,6 +108,13 @@ def test_one_that_only_imports_refuses_code_that_travels_unopened(monkeypatch):
 # ---- ending ----------------------------------------------------------------------------------------------
 
 
+def test_what_is_ended_before_it_begins_does_not_begin(host):
+    host.destroy(NAME, 2)
+    assert isinstance(error_of(create, host, 2, lambda context: Room()), StaleLocation)
+    create(host, 3, lambda context: Room())
+    assert [report.life.epoch for report in host.reports()] == [3]
+
+
 def test_a_second_destroy_waits_for_the_first(host):
     room = Room()
     room.gate.clear()

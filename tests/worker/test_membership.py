@@ -33,6 +33,7 @@ class FakeRegistry:
         self.doomed: list[list] = []
         self.registries: list[str] = []
         self.keeps = True
+        self.meanwhile = lambda: None
         self.registered: list[list[Report]] = []
         self.called: list[tuple] = []
         self.posted: list[tuple] = []
@@ -51,6 +52,7 @@ class FakeRegistry:
         self.called.append((method, *args))
         if method == "register":
             self.registered.append(args[4])
+            self.meanwhile()
             return LEASE, self.doomed, 0.0, self.registries
         if method == "beat":
             return 0.0, [], self.registries
@@ -245,6 +247,21 @@ def test_what_one_orders_the_other_is_told(worker, network):
     destroying.get(timeout=LIMIT)
     assert network[SECOND].posted[2:] == [("ended", "other", 2)]
     assert network[FIRST].posted == []
+
+
+def test_who_it_registers_with_is_told_what_others_order_meanwhile(make, network):
+    worker = make(FIRST, SECOND, running=False)
+    methods, told = worker._for_registry(FIRST), life(2, "other")
+
+    def meanwhile():
+        methods["destroy"](LASTING.name, LASTING.epoch)
+        methods["create"](list(told), definition().digest, {"init": lambda context: Room()})
+
+    network[SECOND].meanwhile = meanwhile
+    worker.runs = gevent.spawn(worker.membership.run)
+    green_until(lambda: len(network[SECOND].posted) == 2)
+    assert network[SECOND].told("reported") == [[told, Phase.RUNNING]]
+    assert network[SECOND].told("ended") == [[LASTING.name, LASTING.epoch]]
 
 
 def test_an_exit_is_told_to_each_and_to_who_was_away_for_a_moment(worker, network):

@@ -107,7 +107,7 @@ class Presence:
             log.warning("leases of workers were not renewed: %s", error)
             left = {}
         for lease, id in leases.items():
-            if left.get(lease) == 0:  # the others have given it up: it has to register anew
-                self._forget(id)
+            if left.get(lease) == 0 and id in self._there:  # etcd has lost it, and it was heard just now
+                self._missing.add(id)
             elif lease not in left and id in self._there:
                 self._heard.add(id)  # no answer is no loss: the next time
