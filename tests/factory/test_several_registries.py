@@ -14,71 +14,24 @@ import stractory
 from stractory.errors import ActorExists, ActorNotFound
 from tests.lasting.test_snapshots import counter
 from tests.support.actors import Gate, echo, gated_echo
-from tests.support.cluster import REGISTRY_READY, Cluster, Daemon, until
+from tests.support.cluster import until
 from tests.support.etcd import Etcd
-from tests.support.stores import settings_for
+from tests.support.registries import Registries
 
 NAMES = 700
 """Each is created through every registry at once."""
-
-
-class Registries(Cluster):
-    """``addresses``: where the three are. The workers are told of the first alone."""
-
-    def __init__(self, etcd: Etcd) -> None:
-        self.settings = [*settings_for(etcd), "--heartbeat-timeout=3", "--data-dir=none"]
-        super().__init__(workers=4, registry_arguments=self.settings)
-        self.others: dict[str, Daemon] = {}
-
-    def start(self) -> Registries:
-        super().start()
-        for _ in range(2):
-            daemon = self.daemon("stractory", "--listen=127.0.0.1:0", *self.settings)
-            self.others[daemon.wait_line(REGISTRY_READY).removeprefix(REGISTRY_READY)] = daemon
-        for address in self.others:
-            until(lambda address=address: len(self.running_workers(address)) == 4)
-        return self
-
-    @property
-    def addresses(self) -> list[str]:
-        return [self.address, *self.others]
-
-    def client_of(self, address: str) -> stractory.Client:
-        return stractory.client(address, key_file=self.key_file)
-
-    def running_workers(self, address: str) -> list[int]:
-        """Their pids."""
-        with self.client_of(address) as strac:
-            return [worker.pid for worker in strac.workers() if worker.state == "running"]
-
-    def names(self, address: str) -> dict[str, tuple[int, str, str]]:
-        """What a registry has of each: epoch, worker, state."""
-        with self.client_of(address) as strac:
-            return {actor.name: (actor.epoch, actor.worker, actor.state) for actor in strac.list()}
-
-    def agree(self) -> bool:
-        """Whether all registries that are there have the same, and everything runs."""
-        first, *others = [self.names(address) for address in self.addresses]
-        return all(other == first for other in others) and {state for _, _, state in first.values()} <= {
-            "running"
-        }
-
-    def kill_other(self, address: str) -> None:
-        self.others.pop(address).kill()
 
 
 @pytest.fixture
 def registries(etcd: Etcd) -> Iterator[Registries]:
     with Registries(etcd) as started:
         yield started
-        for daemon in started.others.values():
-            assert daemon.end() == 0
 
 
 def create_all(registries: Registries, address: str) -> list[tuple[str, int]]:
     """Those that were created, not found there."""
     made = []
-    with registries.client_of(address) as strac:
+    with registries.client(address) as strac:
         for number in range(NAMES):
             try:
                 made.append((f"room-{number}", strac.create(f"room-{number}", echo).epoch))
@@ -104,7 +57,7 @@ def test_one_creation_of_a_name_wins_and_all_registries_know_it(registries: Regi
 
 def test_a_name_is_destroyed_through_another_registry(registries: Registries) -> None:
     first, second, third = registries.addresses
-    with registries.client_of(first) as one, registries.client_of(second) as two:
+    with registries.client(first) as one, registries.client(second) as two:
         one.create("room", echo)
         until(lambda: "room" in registries.names(second))
         with pytest.raises(ActorExists):
@@ -119,17 +72,17 @@ def test_a_name_is_destroyed_through_another_registry(registries: Registries) ->
 
 def test_nothing_is_lost_with_a_registry(registries: Registries) -> None:
     _, second, third = registries.addresses
-    with registries.client_of(second) as strac:
+    with registries.client(second) as strac:
         for number in range(20):
             strac.create(f"room-{number}", echo, restart="always" if number % 2 else "never")
         stream = strac.connect("room-0")
         before = registries.names(second)
-        registries.kill_other(second)
+        registries.kill(second)
         stream.sendall(b"still there")
         assert stream.recv(11) == b"still there"
     until(registries.agree)
     assert registries.names(third) == before
-    with registries.client_of(third) as strac:
+    with registries.client(third) as strac:
         strac.destroy("room-0")
         strac.create("room-0", echo)
     until(registries.agree)
@@ -140,15 +93,15 @@ def test_a_creation_whose_registry_is_killed_gives_its_life_through_another(regi
     with (
         Gate() as gate,
         ThreadPoolExecutor() as threads,
-        stractory.client([*registries.others], key_file=registries.key_file, background=True) as strac,
+        registries.client(registries.addresses[1:], background=True) as strac,
     ):
         strac.list()
         asked = strac.registry
-        (other,) = registries.others.keys() - {asked}
+        (other,) = {*registries.addresses[1:]} - {asked}
         creating = threads.submit(strac.create, "room", gated_echo, options=gate.options)
         gate.wait_reached()
         (epoch, _, _) = registries.names(asked)["room"]
-        registries.kill_other(asked)
+        registries.kill(asked)
         until(lambda: strac.registry == other)
         gate.open()
         assert creating.result().epoch == epoch
@@ -161,7 +114,7 @@ def test_a_creation_whose_registry_is_killed_gives_its_life_through_another(regi
 
 def test_what_comes_back_does_so_once_when_its_worker_is_killed(registries: Registries) -> None:
     first, second, third = registries.addresses
-    with registries.client_of(second) as strac:
+    with registries.client(second) as strac:
         strac.create("counter", stractory.rpc(counter), restart="always", snapshot="each call")
         strac.create("plain", echo)
         assert strac.get("counter").add() == 1
@@ -180,13 +133,13 @@ def test_what_comes_back_does_so_once_when_its_worker_is_killed(registries: Regi
 
 def test_an_actor_in_a_process_of_its_own_is_everybodys(registries: Registries) -> None:
     first, second, third = registries.addresses
-    with registries.client_of(second) as strac:
+    with registries.client(second) as strac:
         strac.create("alone", echo, isolate=True)
         until(registries.agree)
-        with registries.client_of(third) as other, other.connect("alone") as stream:
+        with registries.client(third) as other, other.connect("alone") as stream:
             stream.sendall(b"hello")
             assert stream.recv(5) == b"hello"
-        with registries.client_of(first) as other:
+        with registries.client(first) as other:
             other.destroy("alone")
         for address in registries.addresses:
             until(lambda address=address: len(registries.running_workers(address)) == 4)
@@ -194,18 +147,18 @@ def test_an_actor_in_a_process_of_its_own_is_everybodys(registries: Registries) 
 
 def test_a_registry_that_stood_still_hears_what_it_has_missed(registries: Registries) -> None:
     first, second, third = registries.addresses
-    with registries.client_of(second) as strac:
+    with registries.client(second) as strac:
         for number in range(5):
             strac.create(f"room-{number}", echo, restart="always")
         until(registries.agree)
-        pid = registries.others[third].pid
+        pid = registries.running[third].pid
         os.kill(pid, signal.SIGSTOP)
         strac.destroy("room-0")
         strac.create("hall", echo)
         until(lambda: "room-0" not in registries.names(first))
         os.kill(pid, signal.SIGCONT)
     until(registries.agree)
-    with registries.client_of(third) as strac:
+    with registries.client(third) as strac:
         strac.create("room-0", echo)
     until(registries.agree)
     assert len(registries.names(first)) == 6
@@ -213,7 +166,7 @@ def test_a_registry_that_stood_still_hears_what_it_has_missed(registries: Regist
 
 def test_a_worker_that_stands_still_is_given_up_by_all_when_its_lease_is_over(registries: Registries) -> None:
     first, second, _ = registries.addresses
-    with registries.client_of(second) as strac:
+    with registries.client(second) as strac:
         before = strac.create("room", echo, restart="always")
         until(registries.agree)
         where = registries.names(first)["room"][1]

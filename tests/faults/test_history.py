@@ -11,6 +11,7 @@ from tests.support.history import (
     served_after_the_next,
     served_at_once,
     went_back,
+    won_twice,
 )
 
 
@@ -87,3 +88,7 @@ def test_epochs_that_go_back(replies, wrong):
 def test_increments_that_are_lost(replies, wrong, wrong_if_durable):
     assert len(lost_increments(replies)) == wrong
     assert len(lost_increments(replies, durable=True)) == wrong_if_durable
+
+
+def test_names_that_are_won_twice():
+    assert won_twice({"a": [], "b": [2], "c": [4, 6]}) == ["c: won with the epochs [4, 6]"]

@@ -25,7 +25,9 @@ import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,12 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as open_sockets:
         taken = [open_sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [sock.getsockname()[1] for sock in taken]
+
+
+@cache
+def _lasting_thread() -> ThreadPoolExecutor:
+    """What is to die with its parent dies with the thread that has started it."""
+    return ThreadPoolExecutor(1)
 
 
 class Member:
@@ -67,8 +75,11 @@ class Member:
 
     def start(self) -> None:
         """It may take a while until it answers."""
+        self._process = _lasting_thread().submit(self._start).result()
+
+    def _start(self) -> Any:
         with self._log.open("ab") as log:
-            self._process = start_program(
+            return start_program(
                 self._command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent
             )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T", bound=tuple[Any, ...])
@@ -74,6 +74,11 @@ def served_after_the_next(replies: Iterable[Reply]) -> list[str]:
                 wrong.append(f"{name}: epoch {reply.epoch} served {since:.3f} s after {last.epoch} had")
             last = max(last, reply, key=lambda reply: reply.epoch)
     return wrong
+
+
+def won_twice(won: Mapping[str, Sequence[int]]) -> list[str]:
+    """Names that more than one of those who raced for it were told to have; their epochs."""
+    return [f"{name}: won with the epochs {epochs}" for name, epochs in won.items() if len(epochs) > 1]
 
 
 def lost_increments(replies: Iterable[Reply], *, durable: bool = False) -> list[str]:

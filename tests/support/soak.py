@@ -14,7 +14,9 @@ from itertools import count
 from pathlib import Path
 
 from tests.support.faults import let_pass
-from tests.support.nemesis import LASTING, ROUGH, Gauge, Site, ordeal
+from tests.support.ordeal.harms import LASTING, ROUGH
+from tests.support.ordeal.judge import ordeal
+from tests.support.ordeal.site import Gauge, OneRegistry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,14 +29,14 @@ def main(seconds: float, seed: str) -> int:
     end = time.monotonic() + seconds
     wrong = 0
     gauged: list[tuple[int, list[Gauge]]] = []
-    with Site(workers=3) as lasting:
+    with OneRegistry(workers=3) as lasting:
         print("        registry and workers, at rest: MiB / descriptors / green threads", flush=True)
         for number in count():
             left = end - time.monotonic()
             if left <= 0:
                 break
             if number % 4 == 3:
-                with Site(workers=3) as mortal:
+                with OneRegistry(workers=3) as mortal:
                     outcome = ordeal(mortal, f"{seed} {number}", min(ROUND, left), ROUGH)
                 state = "a factory of mortals"
             else:
