@@ -142,6 +142,18 @@ def test_a_connection_that_its_member_has_closed_is_not_used(three_members: Etcd
     assert of_three.transact([], [operations.put(key, b"two")]).succeeded
 
 
+def test_the_member_that_leads_is_asked_first(three_members: Etcd, of_three: Client) -> None:
+    for _ in three_members.members:
+        of_three.prefer_leader()
+        assert of_three.endpoints[0] == three_members.leader.endpoint
+        of_three.go_on()
+    others = [member.endpoint for member in three_members.members if not member.leads]
+    apart = Client(others)
+    apart.prefer_leader()
+    apart.close()
+    assert apart.endpoints == others
+
+
 def test_no_member_leads(three_members: Etcd, of_three: Client) -> None:
     put(of_three, three_members.new_prefix().encode(), b"")
     for member in three_members.members[:2]:

@@ -16,7 +16,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPResponse
 from typing import Any
@@ -125,6 +125,15 @@ class Client:
             if response.status != HTTPStatus.OK:
                 raise refusal(member.endpoint, response.status, response.read()).error
             yield response
+
+    def prefer_leader(self) -> None:
+        """Ask the member that leads first, from now on, if one of these does."""
+        for _ in range(len(self._members)):
+            with suppress(*FAILURES, ValueError):
+                told = json.loads(self._members[0].ask("/v3/maintenance/status", b"{}", REQUEST_LIMIT).body)
+                if "leader" in told and told["leader"] == told["header"]["member_id"]:
+                    return
+            self.go_on()
 
     def go_on(self) -> None:
         """The member that was asked is no good: ask another the next time."""

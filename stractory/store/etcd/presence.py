@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import time
 
 import gevent
 from gevent.pool import Group
@@ -13,11 +14,15 @@ from stractory.errors import StoreError
 from stractory.store.etcd import operations
 from stractory.store.etcd.client import KEEP_ALIVES, REQUEST_LIMIT, Client, InDoubt
 from stractory.store.etcd.layout import Layout
+from stractory.store.etcd.signs import Signs
 
 log = logging.getLogger(__name__)
 
-STEP = 0.5
+STEP = 0.25
 """Seconds in which signs of life are gathered."""
+
+LEADER = 30.0
+"""Seconds between looks at which member of etcd leads."""
 
 
 class Presence:
@@ -27,14 +32,22 @@ class Presence:
     """
 
     def __init__(self, client: Client, layout: Layout) -> None:
-        self.seconds = 15.0
         self._client = client
+        self._renewing = client.another()
+        self._signs = Signs(15.0)
         self._layout = layout
         self._there: set[bytes] = set()
-        self._heard: set[bytes] = set()
         self._missing: set[bytes] = set()  # of which the key could not be made
         self._keeper: gevent.Greenlet[[], None] | None = None
         self._revoking = Group()
+
+    @property
+    def seconds(self) -> float:
+        return self._signs.lease
+
+    @seconds.setter
+    def seconds(self, seconds: float) -> None:
+        self._signs.lease = seconds
 
     def __contains__(self, id: bytes) -> bool:
         """Whether this registry has told the others of it."""
@@ -50,10 +63,12 @@ class Presence:
         except (StoreError, InDoubt) as error:
             self._missing.add(id)
             log.warning("the other registries do not hear of a worker yet: %s", error)
+        else:
+            self._missing.discard(id)
 
     def heard(self, id: bytes) -> None:
         """It has given a sign of life."""
-        self._heard.add(id)
+        self._signs.heard(id, time.monotonic())
 
     def gone(self, id: bytes) -> None:
         """It is dead for certain: the others need not wait for its lease."""
@@ -66,10 +81,12 @@ class Presence:
             self._keeper.kill()
         self._revoking.join(REQUEST_LIMIT)
         self._revoking.kill()
+        self._renewing.close()
 
     def _forget(self, id: bytes) -> None:
-        for ids in (self._there, self._heard, self._missing):
-            ids.discard(id)
+        self._signs.forget(id)
+        self._there.discard(id)
+        self._missing.discard(id)
 
     def _revoke(self, id: bytes) -> None:
         try:
@@ -89,25 +106,35 @@ class Presence:
         return int.from_bytes(digest[:8], "big") >> 2 | 1
 
     def _keep(self) -> None:
+        looked = -LEADER
         while True:
             gevent.sleep(min(STEP, self.seconds / 8))
-            for id in self._missing & self._heard:
-                self._missing.discard(id)
+            if time.monotonic() - looked > LEADER:  # any other asks it for each lease
+                self._renewing.prefer_leader()
+                looked = time.monotonic()
+            for id in self._missing.intersection(self._signs.fresh(time.monotonic())):
                 self.come(id)
-            ids = sorted(self._heard & self._there)
-            self._heard.clear()
-            for start in range(0, len(ids), KEEP_ALIVES):
-                self._renew(ids[start : start + KEEP_ALIVES])
+            asked: set[bytes] = set()
+            while ids := self._next(asked):
+                self._renew(ids)
+                asked.update(ids)
+
+    def _next(self, asked: set[bytes]) -> list[bytes]:
+        """Some whose leases are to be renewed, by what is known now: those before may have taken long."""
+        fresh = self._signs.fresh(time.monotonic())
+        left = self._there - self._missing - asked
+        return [id for id in fresh if id in left][:KEEP_ALIVES]
 
     def _renew(self, ids: list[bytes]) -> None:
         leases = {self._lease_of(id): id for id in ids}
+        sent = time.monotonic()
         try:
-            left = self._client.keep_alive([*leases])
-        except StoreError as error:
+            left = self._renewing.keep_alive([*leases])
+        except StoreError as error:  # no answer is no loss: as long as the sign counts
             log.warning("leases of workers were not renewed: %s", error)
-            left = {}
+            return
         for lease, id in leases.items():
             if left.get(lease) == 0 and id in self._there:  # etcd has lost it, and it was heard just now
                 self._missing.add(id)
-            elif lease not in left and id in self._there:
-                self._heard.add(id)  # no answer is no loss: the next time
+            elif lease in left and id in self._there:
+                self._signs.renewed(id, sent)
