@@ -47,6 +47,12 @@ RETRY = 1.0
 OBJECTION = 0.5
 """Seconds in which another registry may tell that it hears a worker that is said to be dead."""
 
+SILENT = 0.75
+"""Of a lease: who was silent for so long has suspended what comes back, and is dead if the store says so."""
+
+LINKED = frozenset({State.RUNNING, State.LEAVING})
+"""States of a worker that is heard."""
+
 GRACE = 3.0
 """Seconds in which workers tell what a registry that is gone has had them start."""
 
@@ -167,8 +173,8 @@ class Peers(Observer):
                 self._quarantine.hear(digest, until)
             case WorkerThere(id):
                 self._living.add(id)
-            case WorkerGone(id):
-                self._worker_gone(id)
+            case WorkerGone(id, proved):
+                self._worker_gone(id, proved)
             case RegistryThere(id, address):
                 self._registries[id] = address
             case RegistryGone(id):
@@ -204,7 +210,7 @@ class Peers(Observer):
             self._orders.end_there(actor)
         self._changes.notify(name)
 
-    def _worker_gone(self, id: bytes) -> None:
+    def _worker_gone(self, id: bytes, proved: bool = False) -> None:
         """A store that stood still itself tells that of workers which live: who hears one objects.
 
         The others wait for that.
@@ -213,9 +219,9 @@ class Peers(Observer):
         worker = self._directory.find_worker(id)
         if worker is None:
             return
-        if time.monotonic() - worker.last_beat > self._directory.lease:
+        if proved or time.monotonic() - worker.last_beat > SILENT * self._directory.lease:
             self._bury(worker)
-        elif self._sharing is not None and (worker.parent or id in self._orders.nodes):
+        elif self._sharing is not None and (worker.parent or worker.state in LINKED):
             gevent.spawn(self._sharing.worker_came, id)
         else:
             gevent.spawn(self._bury_unless_it_lives, worker)

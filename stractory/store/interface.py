@@ -139,9 +139,10 @@ class WorkerThere(NamedTuple):
 
 
 class WorkerGone(NamedTuple):
-    """No registry has heard of it for the length of a lease, or one knows that it is dead."""
+    """No registry has heard of it for the length of a lease; ``proved``: one knows that it is dead."""
 
     id: bytes
+    proved: bool = False
 
 
 class RegistryThere(NamedTuple):

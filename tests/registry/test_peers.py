@@ -227,6 +227,38 @@ def test_who_hears_a_worker_objects_when_the_store_has_lost_it(
     assert state(registry) == ["running"]
 
 
+def test_nobody_objects_to_what_another_registry_knows(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    created(registry, worker)
+    sharing.told.put(WorkerGone(b"1", proved=True))
+    green_until(lambda: registry.list_workers() == [])
+    assert (state(registry), sharing.came) == ([], [b"1"])
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_who_has_not_heard_a_worker_for_long_does_not_object(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, heard: bool
+) -> None:
+    """Its lease may be over a little earlier than its time here, as not each sign of life was told."""
+    worker.worker.last_beat -= (0.5 if heard else 0.8) * registry.members.lease
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: sharing.came == [b"1", b"1"] if heard else registry.list_workers() == [])
+    assert len(registry.list_workers()) == heard
+
+
+def test_a_worker_whose_link_has_ended_is_not_heard(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    """Nor is it dead, for all that is known here, before its lease is over."""
+    registry._directory.unlink(worker.worker)
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert sharing.came == [b"1"]
+    assert [info.state for info in registry.list_workers()] == ["lost"]
+
+
 def test_who_does_not_hear_a_worker_waits_for_an_objection(
     registry: Registry, sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

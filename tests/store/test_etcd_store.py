@@ -316,6 +316,7 @@ def test_registries_hear_of_each_other(open: Open) -> None:
         GivenUp("room", epoch),
         Quarantined(ECHO.digest, 123.5),
         Quarantined(ECHO.digest, 0.0),
+        WorkerGone(worker, proved=True),
         WorkerGone(worker),
         RegistryGone(id),
     ]

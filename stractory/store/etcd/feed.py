@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from stractory.store.etcd import watches
 from stractory.store.etcd.client import Client
-from stractory.store.etcd.layout import Layout, Numbers
+from stractory.store.etcd.layout import DEAD, Layout, Numbers
 from stractory.store.etcd.operations import Entry
 from stractory.store.etcd.watches import Compacted, Deleted, Written
 from stractory.store.interface import (
@@ -68,7 +68,9 @@ class Feed:
             return Quarantined(layout.name(key, QUARANTINE), until) if isinstance(until, float) else None
         if key.startswith(layout.workers):
             id = layout.id_in(key, layout.workers)
-            return WorkerThere(id) if isinstance(event, Written) else WorkerGone(id)
+            if not isinstance(event, Written):
+                return WorkerGone(id)
+            return WorkerGone(id, proved=True) if layout.open(event.entry) == DEAD else WorkerThere(id)
         if key.startswith(layout.registries):
             id = layout.id_in(key, layout.registries)
             if not isinstance(event, Written):

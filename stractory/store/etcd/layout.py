@@ -43,6 +43,9 @@ VERSION = 1
 NONCE = 8
 """Bytes before the address of a registry, other ones each time."""
 
+DEAD = b"dead"
+"""What stands in the key of a worker before it is taken away, where that is certain; else nothing does."""
+
 _FOLDERS = {
     RECORD: b"names/",
     LATEST: b"latest/",

@@ -13,7 +13,7 @@ from gevent.pool import Group
 from stractory.errors import StoreError
 from stractory.store.etcd import operations
 from stractory.store.etcd.client import KEEP_ALIVES, REQUEST_LIMIT, Client, InDoubt
-from stractory.store.etcd.layout import Layout
+from stractory.store.etcd.layout import DEAD, Layout
 from stractory.store.etcd.signs import Signs
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,12 @@ class Presence:
         self._missing.discard(id)
 
     def _revoke(self, id: bytes) -> None:
+        key, lease = self._layout.worker(id), self._lease_of(id)
+        dead = operations.put(key, self._layout.sealed(key, DEAD), lease)
+        try:
+            self._client.transact([operations.present(key)], [dead])
+        except (StoreError, InDoubt) as error:
+            log.debug("the other registries are not told that it is certain: %s", error)
         try:
             self._client.revoke(self._lease_of(id), self.seconds)
         except StoreError as error:  # it ends by itself
