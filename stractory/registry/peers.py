@@ -178,8 +178,7 @@ class Peers(Observer):
             case RegistryThere(id, address):
                 self._registries[id] = address
             case RegistryGone(id):
-                self._registries.pop(id, None)
-                gevent.spawn(self._end_promises, id)
+                self._registry_gone(id)
             case Anew(contents):
                 self._hear_anew(contents)
 
@@ -231,6 +230,13 @@ class Peers(Observer):
         lives = worker.id in self._living or worker.id in self._orders.nodes
         if not lives and self._directory.find_worker(worker.id) is worker:
             self._bury(worker)
+
+    def _registry_gone(self, id: bytes) -> None:
+        if self._sharing is not None and id == self._sharing.id:  # taken for gone, as it stood still
+            gevent.spawn(self._sharing.join, self._registries.get(id, ""))
+        else:
+            self._registries.pop(id, None)
+            gevent.spawn(self._end_promises, id)
 
     def _end_promises(self, registry: bytes) -> None:
         """What it promised is ended, unless its workers tell of it soon: they may not have heard of it."""

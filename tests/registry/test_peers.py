@@ -60,8 +60,10 @@ class FakeSharing:
         self.told: Queue[News] = Queue()
         self.came: list[bytes] = []
         self.dead: list[bytes] = []
+        self.joined: list[str] = []
 
     def join(self, address: str) -> None:
+        self.joined.append(address)
         self.told.put(RegistryThere(self.id, address))
 
     def news(self) -> Iterator[News]:
@@ -123,6 +125,14 @@ def test_workers_are_told_of_all_registries_this_one_first(registry: Registry, s
     green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9100"])
     sharing.told.put(RegistryGone(OTHER))
     green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000"])
+
+
+def test_a_registry_that_was_taken_for_gone_joins_the_others_again(
+    registry: Registry, sharing: FakeSharing
+) -> None:
+    sharing.told.put(RegistryGone(sharing.id))
+    green_until(lambda: sharing.joined == ["127.0.0.1:9000"] * 2)
+    assert registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9100"]
 
 
 def test_a_name_that_another_gives_away_runs_when_its_worker_says_so(

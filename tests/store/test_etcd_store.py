@@ -240,6 +240,16 @@ def test_what_was_in_doubt_when_a_seat_was_renewed_is_never_done(open: Open) -> 
     assert create(store, "room", 5)
 
 
+def test_a_registry_whose_seat_has_expired_writes_nothing(open: Open) -> None:
+    store = open()
+    create(store, "room", 5)
+    condition = store._seat.condition
+    store._client.revoke(store._seat._lease)
+    late = store._client.transact([condition], [operations.put(key_of(store, "hall"), b"late")])
+    assert not late.succeeded
+    assert [found.name for found in store.load().records] == ["room"]
+
+
 def test_a_registry_that_was_taken_for_gone_takes_a_new_seat(open: Open) -> None:
     store = open()
     create(store, "room", 5)

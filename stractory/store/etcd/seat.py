@@ -6,6 +6,7 @@ import secrets
 import time
 
 import gevent
+from gevent.lock import RLock
 
 from stractory.errors import StoreError, StoreUnreachable
 from stractory.store.etcd import operations
@@ -36,6 +37,7 @@ class Seat:
         self._revision = 0
         self._address = ""
         self._is_stale = True
+        self._renewing = RLock()
 
     def announce(self, address: str) -> None:
         """Tell the others where this registry is, with the next that is written."""
@@ -49,13 +51,14 @@ class Seat:
     def renew(self, patience: float) -> None:
         """Have it certain what was done. Raises StoreError."""
         deadline = time.monotonic() + patience
-        while self._is_stale:
-            try:
-                self._try_to_renew()
-            except (InDoubt, StoreUnreachable) as error:
-                if time.monotonic() >= deadline:
-                    raise error.reason if isinstance(error, InDoubt) else error from None
-                gevent.sleep(RETRY)
+        with self._renewing:
+            while self._is_stale:
+                try:
+                    self._try_to_renew()
+                except (InDoubt, StoreUnreachable) as error:
+                    if time.monotonic() >= deadline:
+                        raise error.reason if isinstance(error, InDoubt) else error from None
+                    gevent.sleep(RETRY)
 
     @property
     def condition(self) -> Comparison:
