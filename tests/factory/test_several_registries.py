@@ -1,4 +1,4 @@
-"""Three registries on one etcd, with workers that are linked to all: they agree, and one may go."""
+"""Three registries on an etcd of three, with workers that are linked to all: they agree, and one may go."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.lasting.test_snapshots import counter
 from tests.support.actors import Gate, echo, gated_echo
 from tests.support.cluster import until
 from tests.support.etcd import Etcd
+from tests.support.faults import standing_still
 from tests.support.registries import Registries
 
 NAMES = 700
@@ -23,8 +24,8 @@ NAMES = 700
 
 
 @pytest.fixture
-def registries(etcd: Etcd) -> Iterator[Registries]:
-    with Registries(etcd) as started:
+def registries(three_members: Etcd) -> Iterator[Registries]:
+    with Registries(three_members) as started:
         yield started
 
 
@@ -162,6 +163,37 @@ def test_a_registry_that_stood_still_hears_what_it_has_missed(registries: Regist
         strac.create("room-0", echo)
     until(registries.agree)
     assert len(registries.names(first)) == 6
+
+
+def test_a_registry_that_stood_still_hears_what_etcd_does_not_remember(
+    registries: Registries, three_members: Etcd
+) -> None:
+    _, second, third = registries.addresses
+    with registries.client(second) as strac:
+        for number in range(5):
+            strac.create(f"room-{number}", echo, restart="always")
+        until(registries.agree)
+        with standing_still(registries.running[third].pid):
+            for member in three_members.members:  # its watch ends with its member
+                member.kill()
+            three_members.mend()
+            strac.destroy("room-0")
+            strac.create("hall", echo)
+            three_members.compact()
+    until(registries.agree)
+    assert registries.names(third).keys() == {"hall", *(f"room-{number}" for number in range(1, 5))}
+
+
+def test_registries_that_were_taken_for_gone_take_new_seats(registries: Registries) -> None:
+    first, _, third = registries.addresses
+    with standing_still(registries.running[third].pid):
+        registries.take_seats()
+        until(lambda: registries.seats() == 2)
+    until(lambda: registries.seats() == 3)
+    with registries.client(third) as strac:
+        epoch = strac.create("room", echo).epoch
+    until(registries.agree)
+    assert registries.names(first)["room"][0] == epoch
 
 
 def test_a_worker_that_stands_still_is_given_up_by_all_when_its_lease_is_over(registries: Registries) -> None:

@@ -27,13 +27,15 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stractory.net.process import die_with_parent
+from stractory.store.etcd import operations
+from stractory.store.etcd.client import Client
 from tests.support.cluster import PATIENCE, until
 from tests.support.programs import start_program
 
@@ -165,6 +167,16 @@ class Etcd:
         """Nothing is there any more, of any prefix."""
         self.members[0].ask("/v3/kv/deleterange", {"key": "AA==", "range_end": "AA=="})
 
+    @cached_property
+    def client(self) -> Client:
+        """For what tests do beside the registries. Of one loop: it is not for threads."""
+        return Client(self.endpoints)
+
+    def compact(self) -> None:
+        """What happened until now is not known any more."""
+        revision = self.client.range(operations.range_of(b"-")).revision
+        self.client._once("/v3/kv/compaction", b'{"revision": "%d"}' % revision)
+
     @property
     def leader(self) -> Member:
         """The one that leads now; waits for one."""
@@ -194,6 +206,8 @@ class Etcd:
         return len(leaders) == 1 and leaders != {None}
 
     def close(self) -> None:
+        if "client" in self.__dict__:  # somebody has used it
+            self.client.close()
         for member in self.members:
             member.kill()
         shutil.rmtree(self.folder, ignore_errors=True)

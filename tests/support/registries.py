@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import stractory
+from stractory.store.etcd import operations
+from stractory.store.etcd.layout import Layout
 from tests.support.cluster import POOL_READY, Cluster, Daemon, until
 from tests.support.etcd import Etcd
 from tests.support.stores import settings_for
@@ -21,10 +23,12 @@ class Registries(Cluster):
     """
 
     def __init__(self, etcd: Etcd, *, lease: float = 3.0, told: int = 1) -> None:
-        settings = [*settings_for(etcd), f"--heartbeat-timeout={lease}", "--data-dir=none"]
+        self.prefix = etcd.new_prefix()
+        settings = [*settings_for(etcd, self.prefix), f"--heartbeat-timeout={lease}", "--data-dir=none"]
         super().__init__(workers=WORKERS, registry_arguments=settings)
         self.addresses: list[str] = []
         self.running: dict[str, Daemon] = {}
+        self._etcd = etcd
         self._told = told
         self._all: list[Daemon] = []
 
@@ -93,3 +97,19 @@ class Registries(Cluster):
         return all(other == first for other in others) and {state for _, _, state in first.values()} <= {
             "running"
         }
+
+    # ---- what etcd has -------------------------------------------------------------------------------
+
+    def seats(self) -> int:
+        """How many registries have one."""
+        seats = self._seats()
+        return len(self._etcd.client.range(operations.range_of(seats, operations.end_of(seats))).entries)
+
+    def take_seats(self) -> None:
+        """Those of all registries, as if their leases had ended."""
+        seats = self._seats()
+        for seat in self._etcd.client.range(operations.range_of(seats, operations.end_of(seats))).entries:
+            self._etcd.client.transact([], [operations.delete(seat.key)])
+
+    def _seats(self) -> bytes:
+        return Layout(self.prefix, []).registries

@@ -1,56 +1,91 @@
 """What scripts/soak runs: a factory that is used under faults for hours, in rounds, each of them checked.
 
-In most rounds nobody dies, and after each the factory is empty: what its daemons need then should be the same
-for ever. Every fourth is in a factory of its own, where they do die. At the end soak/ has a curve of each.
+With one registry nobody dies in most rounds, and after each the factory is empty: what its daemons need then
+should be the same for ever. Every fourth is in a factory of its own, where they do die. At the end soak/ has
+a curve of each. With three registries each round is in a factory of its own, on one etcd of three members.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
+from tests.support.etcd import Etcd
 from tests.support.faults import let_pass
 from tests.support.ordeal.harms import LASTING, ROUGH
-from tests.support.ordeal.judge import ordeal
+from tests.support.ordeal.harms_of_several import LONG
+from tests.support.ordeal.judge import Outcome, ordeal, ordeal_of_several
+from tests.support.ordeal.several import SeveralRegistries
 from tests.support.ordeal.site import Gauge, OneRegistry
+from tests.support.registries import SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
 
 ROUND = 60.0
 
 
-def main(seconds: float, seed: str) -> int:
+def main() -> int:
     """Print a line for each round, and what was wrong; returns the exit status."""
-    print(f"seed {seed}: scripts/soak {seconds:g} {seed} does the same again", flush=True)
-    end = time.monotonic() + seconds
-    wrong = 0
+    parser = argparse.ArgumentParser(prog="scripts/soak", description="Use a factory while it is harmed.")
+    parser.add_argument("seconds", type=float, nargs="?", default=3600.0)
+    parser.add_argument("seed", nargs="?", default=os.urandom(4).hex(), help="which faults there are")
+    parser.add_argument("--registries", type=int, choices=[1, SIZE], default=1, help="how many it has")
+    arguments = parser.parse_args()
+    seconds, seed, registries = arguments.seconds, arguments.seed, arguments.registries
+    again = f"scripts/soak {seconds:g} {seed} --registries {registries}"
+    print(f"seed {seed}: {again} does the same again", flush=True)
+    rounds = with_one_registry if registries == 1 else with_several
+    return int(sum(told(outcome) for outcome in rounds(seed, time.monotonic() + seconds)) > 0)
+
+
+def told(outcome: Outcome) -> int:
+    """How much was wrong, which is printed."""
+    for text in outcome.wrong:
+        print(f"        WRONG: {text}", flush=True)
+    return len(outcome.wrong)
+
+
+def rounds_until(end: float) -> Iterator[tuple[int, float]]:
+    """Their numbers and lengths."""
+    for number in count():
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        yield number, min(ROUND, left)
+
+
+def with_several(seed: str, end: float) -> Iterator[Outcome]:
+    with Etcd(SIZE) as etcd:
+        for number, seconds in rounds_until(end):
+            with SeveralRegistries(etcd) as site:
+                outcome = ordeal_of_several(site, f"{seed} {number}", seconds, LONG)
+            print(f"{number:6}  {' '.join(sorted(outcome.harms))}   {outcome.calls} calls", flush=True)
+            yield outcome
+
+
+def with_one_registry(seed: str, end: float) -> Iterator[Outcome]:
     gauged: list[tuple[int, list[Gauge]]] = []
     with OneRegistry(workers=3) as lasting:
         print("        registry and workers, at rest: MiB / descriptors / green threads", flush=True)
-        for number in count():
-            left = end - time.monotonic()
-            if left <= 0:
-                break
+        for number, seconds in rounds_until(end):
             if number % 4 == 3:
                 with OneRegistry(workers=3) as mortal:
-                    outcome = ordeal(mortal, f"{seed} {number}", min(ROUND, left), ROUGH)
+                    outcome = ordeal(mortal, f"{seed} {number}", seconds, ROUGH)
                 state = "a factory of mortals"
             else:
-                outcome = ordeal(lasting, f"{seed} {number}", min(ROUND, left), LASTING)
+                outcome = ordeal(lasting, f"{seed} {number}", seconds, LASTING)
                 let_pass(1)  # what was closed is gone by then
                 gauges = [lasting.gauge(pid) for pid in (lasting.registry_pid, *lasting.worker_pids())]
                 gauged.append((number + 1, gauges))
                 state = "   ".join(map(str, gauges))
-            print(f"{number:6}  {state}   {sum(outcome.clients.values())} calls", flush=True)
-            for text in outcome.wrong:
-                print(f"        WRONG: {text}", flush=True)
-            wrong += len(outcome.wrong)
+            print(f"{number:6}  {state}   {outcome.calls} calls", flush=True)
+            yield outcome
     draw(gauged)
-    return int(wrong > 0)
 
 
 def draw(gauged: Sequence[tuple[int, Sequence[Gauge]]]) -> None:
@@ -67,5 +102,4 @@ def draw(gauged: Sequence[tuple[int, Sequence[Gauge]]]) -> None:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    raise SystemExit(main(float(given[0]) if given else 3600.0, (*given, "", "")[1] or os.urandom(4).hex()))
+    raise SystemExit(main())

@@ -47,9 +47,9 @@ def kept_in_etcd(request: pytest.FixtureRequest) -> list[str]:
     return settings_for(request.getfixturevalue("etcd"))
 
 
-def settings_for(etcd: Etcd) -> list[str]:
+def settings_for(etcd: Etcd, prefix: str = "") -> list[str]:
     endpoints = ", ".join(etcd.endpoints)
-    return ["--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={etcd.new_prefix()}"]
+    return ["--store=etcd", f"--etcd-endpoints={endpoints}", f"--etcd-prefix={prefix or etcd.new_prefix()}"]
 
 
 KEPT_ANYWHERE = [kept_in_a_file, kept_in_etcd]

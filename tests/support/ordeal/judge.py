@@ -38,6 +38,11 @@ class Outcome(NamedTuple):
     clients: Counter[str]
     wrong: list[str]
 
+    @property
+    def calls(self) -> int:
+        """How many there were, whatever came of them."""
+        return sum(self.clients.values())
+
 
 def ordeal(site: OneRegistry, seed: str, seconds: float, chosen: Sequence[str]) -> Outcome:
     """Have people use the factory for so long while it is harmed; in the end it is empty."""
