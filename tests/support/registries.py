@@ -8,7 +8,7 @@ from typing import Any
 import stractory
 from stractory.store.etcd import operations
 from stractory.store.etcd.layout import Layout
-from tests.support.cluster import POOL_READY, Cluster, Daemon, until
+from tests.support.cluster import ALL_IN_TLS, POOL_READY, Cluster, Daemon, until
 from tests.support.etcd import Etcd
 from tests.support.stores import settings_for
 
@@ -22,10 +22,10 @@ class Registries(Cluster):
     The workers are told of the first ``told`` of them, and learn of the others from those.
     """
 
-    def __init__(self, etcd: Etcd, *, lease: float = 3.0, told: int = 1) -> None:
+    def __init__(self, etcd: Etcd, *, lease: float = 3.0, told: int = 1, tls: bool = ALL_IN_TLS) -> None:
         self.prefix = etcd.new_prefix()
         settings = [*settings_for(etcd, self.prefix), f"--heartbeat-timeout={lease}", "--data-dir=none"]
-        super().__init__(workers=WORKERS, registry_arguments=settings)
+        super().__init__(workers=WORKERS, tls=tls, registry_arguments=settings)
         self.addresses: list[str] = []
         self.running: dict[str, Daemon] = {}
         self._etcd = etcd
