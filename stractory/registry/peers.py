@@ -148,12 +148,16 @@ class Peers(Observer):
     # ---- what is heard ---------------------------------------------------------------------------------
 
     def _listen(self, sharing: Sharing) -> None:
+        failing = False
         while True:
             try:
                 for news in sharing.news():
+                    failing = False
                     self._hear(news)
             except StoreError as error:
-                log.warning("what other registries do is not heard: %s", error)
+                level = logging.DEBUG if failing else logging.WARNING
+                log.log(level, "what other registries do is not heard until etcd tells it: %s", error)
+                failing = True
             except Exception:
                 log.exception("what other registries do is not understood")
             gevent.sleep(RETRY)

@@ -36,7 +36,8 @@ class Change:
 
     Of a creation ``draft`` is the epoch of the record, ``definition`` what that refers to, and ``worker`` the
     id of its worker; it is ``fresh`` where nothing is to be replaced. ``about``: the epoch of the life that
-    something else is about, which may be such a draft. ``work``: what the store makes of it.
+    something else is about, which may be such a draft, and ``ends`` where nothing remains of that. ``work``:
+    what the store makes of it.
     """
 
     make: Callable[[Any], Any]
@@ -48,6 +49,7 @@ class Change:
     worker: bytes = b""
     fresh: bool = False
     about: int = 0
+    ends: bool = False
     work: Any = None
     result: AsyncResult[Any] = field(default_factory=AsyncResult)
 
@@ -94,7 +96,7 @@ class GroupedStore(ABC):
 
     def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
         make = partial(rules.delete, name=name, epoch=epoch)
-        return self._hand_in(Change(make, _keys(name, RECORD, LATEST), about=epoch))
+        return self._hand_in(Change(make, _keys(name, RECORD, LATEST), about=epoch, ends=True))
 
     def save_snapshot(self, snapshot: Snapshot) -> AsyncResult[bool]:
         check_size(snapshot)
@@ -175,8 +177,32 @@ class GroupedStore(ABC):
         if lasting and self._closing.is_set():
             log.error("%d changes of what is in the registry's store were not written", len(lasting))
         elif lasting:
-            self._changes.extendleft(reversed(lasting))
+            self._try_again(lasting, kind(text))
             self._closing.wait(RETRY)
+
+    def _try_again(self, lasting: list[Change], error: StoreError) -> None:
+        """Put these before all others. What would have to wait for them, and may fail, does."""
+        wanted = [change for change in lasting if not self._is_moot(change)]
+        held_up = {key for change in wanted for key in change.touches}
+        behind, self._changes = self._changes, deque(wanted)
+        for change in behind:
+            waits = not held_up.isdisjoint(change.touches) if change.touches else bool(wanted)
+            if change.lasting or not waits:
+                self._changes.append(change)
+            else:
+                change.result.set_exception(error)
+            if change.lasting and waits:
+                held_up.update(change.touches)
+
+    def _is_moot(self, change: Change) -> bool:
+        """Whether what it is about has ended since; then that is told instead."""
+        moot = any(
+            later.ends and later.about >= change.about > 0 and set(change.touches) <= set(later.touches)
+            for later in self._changes
+        )
+        if moot:
+            change.result.set(False)
+        return moot
 
 
 def _options_size(record: Record) -> int:

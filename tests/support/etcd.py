@@ -177,6 +177,15 @@ class Etcd:
         revision = self.client.range(operations.range_of(b"-")).revision
         self.client._once("/v3/kv/compaction", b'{"revision": "%d"}' % revision)
 
+    def make_room(self) -> None:
+        """What an operator does where the only member is full: compact, defragment, disarm the alarm."""
+        (member,) = self.members
+        header = member.status["header"]
+        member.ask("/v3/kv/compaction", {"revision": header["revision"], "physical": True})
+        member.ask("/v3/maintenance/defragment", {})
+        alarm = {"action": "DEACTIVATE", "memberID": header["member_id"], "alarm": "NOSPACE"}
+        member.ask("/v3/maintenance/alarm", alarm)
+
     @property
     def leader(self) -> Member:
         """The one that leads now; waits for one."""

@@ -40,6 +40,7 @@ class Presence:
         self._missing: set[bytes] = set()  # of which the key could not be made
         self._keeper: gevent.Greenlet[[], None] | None = None
         self._revoking = Group()
+        self._failing = False
 
     @property
     def seconds(self) -> float:
@@ -137,8 +138,11 @@ class Presence:
         try:
             left = self._renewing.keep_alive([*leases])
         except StoreError as error:  # no answer is no loss: as long as the sign counts
-            log.warning("leases of workers were not renewed: %s", error)
+            level = logging.DEBUG if self._failing else logging.WARNING
+            log.log(level, "leases of workers are not renewed until etcd answers: %s", error)
+            self._failing = True
             return
+        self._failing = False
         for lease, id in leases.items():
             if left.get(lease) == 0 and id in self._there:  # etcd has lost it, and it was heard just now
                 self._missing.add(id)

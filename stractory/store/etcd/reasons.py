@@ -39,7 +39,10 @@ def refusal(endpoint: str, status: int, body: bytes) -> Refusal:
     """Of an answer with this HTTP status, which is not 200."""
     try:
         told = json.loads(body)
-        message, code = str(told["message"]), int(told["code"])
+        if isinstance(streamed := told["error"], dict):  # where answers go on, it says so in other words
+            message, code = str(streamed["message"]), int(streamed["grpc_code"])
+        else:
+            message, code = str(told["message"]), int(told["code"])
     except (ValueError, TypeError, KeyError):
         return Refusal(
             StoreError(f"{endpoint} is no etcd: it answers with HTTP status {status}"), Remedy.NONE
