@@ -10,7 +10,7 @@ import gevent
 
 from stractory.wire.life import Life
 
-TURN = 1.0
+TURN = 2.0
 """Seconds in which a registry does what is its to do, and the next hears of it."""
 
 STEP = 0.25
