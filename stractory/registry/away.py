@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stractory.registry.records import THERE, Actor, Worker
+from stractory.wire.life import Life
 
 AWAY_LIMIT = 3600.0
 """Seconds for which it is remembered what such a worker had."""
@@ -44,7 +45,9 @@ class Away:
             if life.name == name
         ]
 
-    def forget(self, now: float) -> None:
-        """Those that have been away for too long."""
-        for worker in [worker for worker in self._workers.values() if now - worker.last_beat > AWAY_LIMIT]:
+    def forget(self, now: float) -> list[Life]:
+        """Those that have been away for too long; what they had to end is over, for all that is known."""
+        late = [worker for worker in self._workers.values() if now - worker.last_beat > AWAY_LIMIT]
+        for worker in late:
             del self._workers[worker.id]
+        return [life for worker in late for life in worker.condemned]

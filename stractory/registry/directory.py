@@ -295,7 +295,8 @@ class Directory(Lives):
 
     def expired(self, now: float) -> list[Worker]:
         """The workers whose lease has run out: bury them."""
-        self.away.forget(now)
+        for life in self.away.forget(now):
+            self.observers.gone(life)
         return [worker for worker in self._workers.values() if now - worker.last_beat > self.lease]
 
     def extend_leases(self, seconds: float) -> None:

@@ -23,6 +23,7 @@ from stractory.errors import (
 from stractory.net import process
 from stractory.net.process import Process
 from stractory.registry import renewals
+from stractory.registry.away import AWAY_LIMIT
 from stractory.registry.directory import Directory
 from stractory.registry.service import Registry
 from stractory.store.interface import Record, Snapshot, Store
@@ -557,6 +558,16 @@ def test_what_was_destroyed_out_of_reach_is_ended_by_the_next_registry(series: S
     assert order.args == ("room", info.epoch)
     order.answer.set()
     green_until(lambda: not registry.list_actors("*"))
+    assert series.start().list_actors("*") == []
+
+
+def test_what_was_destroyed_out_of_reach_is_forgotten_some_time(series: Series) -> None:
+    """With its worker, if that never comes back."""
+    registry, worker, _ = begin(series)
+    registry._directory.unlink(worker.worker)
+    registry.destroy("room", LIMIT)
+    registry.members._bury(worker.worker, proved=False)
+    assert registry._directory.expired(time.monotonic() + AWAY_LIMIT + LIMIT) == []
     assert series.start().list_actors("*") == []
 
 
