@@ -66,7 +66,7 @@ class Ledger(Observer):
             self._directory.epochs = Drafts()
         self._directory.epochs.given(contents.last_epoch)
         self._directory.shared = self._store.sharing is not None
-        self._directory.heard = contents.last_epoch
+        self._directory.heard = contents.known_until
         self.quarantined = contents.quarantine
         self.registries, self.living = contents.registries, contents.workers
         used = {record.definition for record in contents.records if record.definition is not None}

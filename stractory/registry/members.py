@@ -269,15 +269,18 @@ class Members:
                             who, self.lease, worker.load, extra=worker.fields)  # fmt: skip
                 self._bury(worker, proved=False)
 
-    def given_up(self, worker: Worker) -> None:
-        """No registry has heard it for the length of a lease, or one knows that it is dead."""
+    def given_up(self, worker: Worker, proved: bool) -> None:
+        """No registry has heard it for the length of a lease; ``proved``: or one knows that it is dead."""
         log.warning("worker %s is dead or unheard of, by all registries; its %d actors are given up",
                     worker.address, worker.load, extra=worker.fields)  # fmt: skip
-        self._bury(worker, proved=False)
+        self._bury_here(worker, proved=proved)
 
     def _bury(self, worker: Worker, *, proved: bool, reason: str = WORKER_LOST) -> None:
         if proved and self._sharing is not None:
             self._sharing.worker_gone(worker.id)
+        self._bury_here(worker, proved=proved, reason=reason)
+
+    def _bury_here(self, worker: Worker, *, proved: bool, reason: str = WORKER_LOST) -> None:
         self._directory.bury(worker, proved=proved, now=time.monotonic(), reason=reason)
         node = self._orders.nodes.pop(worker.id, None)
         if node is not None:

@@ -60,7 +60,7 @@ GRACE = 3.0
 class Peers(Observer):
     """Of the registry ``sharing``; of one that shares nothing there are none. Observes ``directory``.
 
-    ``bury`` is told of workers that are dead.
+    ``bury`` is told of workers that are dead, and whether that is proved.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Peers(Observer):
         quarantine: Quarantine,
         changes: Changes,
         sharing: Sharing | None,
-        bury: Callable[[Worker], None],
+        bury: Callable[[Worker, bool], None],
     ) -> None:
         self._directory = directory
         self._ledger = ledger
@@ -153,13 +153,25 @@ class Peers(Observer):
             try:
                 for news in sharing.news():
                     failing = False
-                    self._hear(news)
+                    self._hear_at_last(news)
             except StoreError as error:
                 level = logging.DEBUG if failing else logging.WARNING
                 log.log(level, "what other registries do is not heard until etcd tells it: %s", error)
                 failing = True
             except Exception:
                 log.exception("what other registries do is not understood")
+            gevent.sleep(RETRY)
+
+    def _hear_at_last(self, news: News) -> None:
+        """It is told once: what the store does not answer about it just now is asked again."""
+        level = logging.WARNING
+        while True:
+            try:
+                self._hear(news)
+                return
+            except StoreError as error:
+                log.log(level, "what other registries do is not heard yet: %s", error)
+                level = logging.DEBUG
             gevent.sleep(RETRY)
 
     def _hear(self, news: News) -> None:
@@ -223,7 +235,7 @@ class Peers(Observer):
         if worker is None:
             return
         if proved or time.monotonic() - worker.last_beat > SILENT * self._directory.lease:
-            self._bury(worker)
+            self._bury(worker, proved)
         elif self._sharing is not None and (worker.parent or worker.state in LINKED):
             gevent.spawn(self._sharing.worker_came, id)
         else:
@@ -233,7 +245,7 @@ class Peers(Observer):
         gevent.sleep(OBJECTION)
         lives = worker.id in self._living or worker.id in self._orders.nodes
         if not lives and self._directory.find_worker(worker.id) is worker:
-            self._bury(worker)
+            self._bury(worker, False)
 
     def _registry_gone(self, id: bytes) -> None:
         if self._sharing is not None and id == self._sharing.id:  # taken for gone, as it stood still
@@ -245,6 +257,8 @@ class Peers(Observer):
     def _end_promises(self, registry: bytes) -> None:
         """What it promised is ended, unless its workers tell of it soon: they may not have heard of it."""
         gevent.sleep(GRACE)
+        if registry in self._registries:  # it stood still, and sees to them
+            return
         self._orders.isolation.see_to_all()
         for actor in self._directory.promised_by(registry):
             actor.promised_by = b""
@@ -264,7 +278,7 @@ class Peers(Observer):
         self._quarantine.hear_all(contents.quarantine)
         there = {record.name for record in contents.records}
         for actor in [actor for actor in self._directory.actors() if actor.name not in there]:
-            self._hear(Freed(actor.name, contents.last_epoch))
+            self._hear(Freed(actor.name, contents.known_until))
         for record in contents.records:
             self._begun(record)
 

@@ -89,6 +89,7 @@ class Contents(NamedTuple):
     """What there was at the start. ``quarantine``: until when, in seconds since 1970, by digest.
 
     Where several registries share the store also the addresses of all of them by id, and which workers live.
+    What is written meanwhile may be missing: of lives up to the epoch ``known_until`` all is here.
     """
 
     records: list[Record]
@@ -96,6 +97,7 @@ class Contents(NamedTuple):
     quarantine: dict[bytes, float]
     registries: Mapping[bytes, str] = {}
     workers: frozenset[bytes] = frozenset()
+    known_until: int = 0
 
 
 class Begun(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from gevent.event import AsyncResult
 from gevent.queue import Queue
 
-from stractory.errors import ActorLost, ActorQuarantined, NoWorkers
+from stractory.errors import ActorLost, ActorQuarantined, NoWorkers, StoreError
 from stractory.registry import peers, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
@@ -32,7 +32,9 @@ from stractory.store.interface import (
     WorkerThere,
 )
 from stractory.store.memory import MemoryStore
+from stractory.store.rules import RECORD
 from stractory.wire.life import Life, Phase, Report, Terms
+from stractory.wire.shipping import Definition
 from tests.registry.test_service import (
     DEFINITION,
     ELSEWHERE,
@@ -235,6 +237,17 @@ def test_who_hears_a_worker_objects_when_the_store_has_lost_it(
     sharing.told.put(WorkerGone(b"1"))
     green_until(lambda: sharing.came == [b"1", b"1"])
     assert state(registry) == ["running"]
+
+
+def test_what_was_to_end_on_a_worker_that_another_knows_to_be_dead_is_over(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    ending = begun_elsewhere(registry, worker, sharing, 0)
+    registry.members.reported(worker.worker, Report(ending, Phase.ENDING))
+    sharing.told.put(WorkerGone(b"1", proved=True))
+    green_until(lambda: registry.list_workers() == [])
+    registry.close()
+    assert store.get(RECORD + ending.name.encode()) is None
 
 
 def test_nobody_objects_to_what_another_registry_knows(
@@ -461,6 +474,56 @@ def test_a_registry_that_ends_leaves_nothing_to_others(
     registry.members.ended(worker.worker, there.name, 100)
     registry.close()
     assert store.deleted == [there.name]
+
+
+# ---- troubles of the store ---------------------------------------------------------------------------------
+
+
+def test_what_the_store_does_not_answer_about_a_life_is_asked_again(
+    registry: Registry,
+    worker: FakeWorker,
+    sharing: FakeSharing,
+    store: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peers, "RETRY", 0.0)
+    asked: list[bytes] = []
+
+    def find(digest: bytes) -> Definition:
+        asked.append(digest)
+        if len(asked) == 1:
+            raise StoreError("etcd has no quorum")
+        return DEFINITION
+
+    monkeypatch.setattr(store, "find_definition", find)
+    record = begun(100).record._replace(definition=DEFINITION.digest)
+    sharing.told.put(Begun(record))
+    green_until(lambda: state(registry) == ["pending"])
+
+
+def test_what_was_begun_while_all_was_read_anew_is_not_taken_for_over(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    others = {OTHER: "127.0.0.1:9100"}
+    workers = frozenset([b"1"])
+    sharing.told.put(Anew(Contents([], info.epoch + 1, {}, others, workers, known_until=info.epoch - 1)))
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert state(registry) == ["running"]
+    sharing.told.put(Anew(Contents([], info.epoch + 1, {}, others, workers, known_until=info.epoch + 1)))
+    green_until(lambda: state(registry) == [])
+
+
+def test_what_a_registry_that_stood_still_has_promised_is_not_ended(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    sharing.told.put(begun(100))
+    sharing.told.put(RegistryGone(OTHER))
+    sharing.told.put(RegistryThere(OTHER, "127.0.0.1:9100"))
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert (state(registry), worker.orders.qsize()) == (["pending"], 0)
 
 
 def test_registries_see_to_a_name_one_after_another(registry: Registry, sharing: FakeSharing) -> None:

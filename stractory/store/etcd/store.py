@@ -102,7 +102,8 @@ class EtcdStore(GroupedStore):
         }
         keys = self._read(layout.workers, keys_only=True)
         workers = frozenset(layout.id_in(entry.key, layout.workers) for entry in keys)
-        return Contents(records, last_epoch, marks, registries, workers), began
+        known_until = self._numbers.epoch(began)
+        return Contents(records, last_epoch, marks, registries, workers, known_until), began
 
     def find_snapshot(self, name: str) -> Snapshot | None:
         return self._layout.snapshot(self._read_one(self._layout.key(SNAPSHOT + name.encode())))
