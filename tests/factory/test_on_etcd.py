@@ -13,7 +13,8 @@ import pytest
 import stractory
 from stractory.errors import ActorExists, StoreUnreachable
 from stractory.store.etcd.client import Client
-from stractory.store.etcd.operations import range_of
+from stractory.store.etcd.layout import VERSION
+from stractory.store.etcd.operations import put, range_of
 from tests.lasting.test_snapshots import counter
 from tests.support.actors import echo
 from tests.support.cluster import BIN, PATIENCE, Cluster, until
@@ -25,10 +26,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class OnEtcd(Cluster):
-    """Its registry keeps what it knows there."""
+    """Its registry keeps what it knows there; ``store``: the arguments for that."""
 
     def __init__(self, etcd: Etcd) -> None:
-        super().__init__(workers=2, registry_arguments=[*settings_for(etcd), "--heartbeat-timeout=3"])
+        self.store = settings_for(etcd)
+        super().__init__(workers=2, registry_arguments=[*self.store, "--heartbeat-timeout=3"])
 
 
 @pytest.fixture
@@ -92,6 +94,20 @@ def test_a_registry_without_its_etcd_says_so() -> None:
     why = "the last that was tried, http://127.0.0.1:1: Connection refused"
     told = f"stractory: no endpoint of etcd answers; {why}\n"
     assert refused("--listen=0", "--etcd-endpoints=http://127.0.0.1:1") == (1, told)
+
+
+def test_a_registry_with_another_cluster_key_says_so(cluster: OnEtcd) -> None:
+    status, told = refused("--listen=0", *cluster.store)
+    assert (status, told.count("\n")) == (1, 1)
+    assert "was made with another cluster key: start the registry with that, or use another" in told
+
+
+def test_a_registry_of_another_version_says_so(etcd: Etcd) -> None:
+    prefix = etcd.new_prefix()
+    etcd.client.transact([], [put(f"{prefix}/mark".encode(), bytes([VERSION + 1]))])
+    status, told = refused("--listen=0", *settings_for(etcd, prefix))
+    assert (status, told.count("\n")) == (1, 1)
+    assert f"the prefix {prefix} of etcd has version {VERSION + 1}, and this registry reads {VERSION}" in told
 
 
 def test_a_registry_that_listens_everywhere_has_to_say_where_it_is(etcd: Etcd) -> None:
