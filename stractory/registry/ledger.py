@@ -236,7 +236,9 @@ class Ledger(Observer):
                 self._store.adopt(_given_up(copy))
 
     def gone(self, life: Life) -> None:
-        if self._keeps(life):
+        known = self._directory.find(life.name)
+        waits = known is not None and life.epoch in (known.epoch, known.replaces)  # and needs its record
+        if self._keeps(life) and not waits:
             self._store.delete(life.name, life.epoch)
 
     # ---- small parts -----------------------------------------------------------------------------------

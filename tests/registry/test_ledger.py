@@ -224,6 +224,17 @@ def test_a_life_that_a_worker_brings_is_kept(series: Series) -> None:
         registry.create("brought", DEFINITION.digest, {}, "error", b"", Terms(), 0.01)
 
 
+def test_what_a_worker_is_told_to_end_as_it_came_without_it_keeps_its_record(series: Series) -> None:
+    registry, worker, info = begin(series, "always", "each call")
+    assert registry.members.snapshot(worker.worker, "room", info.epoch, 1, b"one")
+    other = FakeWorker(registry, b"2")
+    registry.members._bury(worker.worker, proved=True)
+    other.told("create")  # which does not arrive
+    other.register()
+    other.told("destroy").answer.set()
+    assert state_for(other.told("create")) == b"one"
+
+
 def test_epochs_grow_though_all_names_and_the_time_were_lost(series: Series, monkeypatch) -> None:
     before, worker, info = begin(series)
     before.members.goodbye(worker.worker)
