@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -46,6 +47,7 @@ class Members:
         self._quarantine = quarantine
         self._changes = changes
         self._sharing = sharing
+        self._looked = math.inf  # at the time
         self.lives: Callable[[Worker], bool] = lambda worker: False  # for all that other registries tell
 
     @property
@@ -255,12 +257,10 @@ class Members:
     def expire_leases(self) -> None:
         """For ever, bury the workers that showed no sign of life for the length of a lease."""
         step = min(1.0, self.lease / 4)
+        self._look(step)
         while True:
-            began = time.monotonic()
             gevent.sleep(step)
-            now = time.monotonic()
-            if now - began > 2 * step:
-                self._directory.extend_leases(now - began)
+            now = self._look(step)
             for worker in self._directory.expired(now):
                 if self.lives(worker):
                     continue
@@ -268,6 +268,18 @@ class Members:
                 log.warning("worker %s gave no sign of life for %g s; its %d actors are given up",
                             who, self.lease, worker.load, extra=worker.fields)  # fmt: skip
                 self._bury(worker, proved=False)
+
+    def silence(self, worker: Worker) -> float:
+        """Seconds since its last sign of life, but for those in which this registry itself stood still."""
+        return self._look(min(1.0, self.lease / 4)) - worker.last_beat
+
+    def _look(self, step: float) -> float:
+        """The time. Where that is looked at twice a ``step``, it tells of standstills."""
+        now = time.monotonic()
+        if now - self._looked > 2 * step:
+            self._directory.extend_leases(now - self._looked)
+        self._looked = now
+        return now
 
     def given_up(self, worker: Worker, proved: bool) -> None:
         """No registry has heard it for the length of a lease; ``proved``: or one knows that it is dead."""

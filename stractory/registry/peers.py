@@ -60,7 +60,8 @@ GRACE = 3.0
 class Peers(Observer):
     """Of the registry ``sharing``; of one that shares nothing there are none. Observes ``directory``.
 
-    ``bury`` is told of workers that are dead, and whether that is proved.
+    ``bury`` is told of workers that are dead, and whether that is proved. ``silence``: seconds since one was
+    heard.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Peers(Observer):
         changes: Changes,
         sharing: Sharing | None,
         bury: Callable[[Worker, bool], None],
+        silence: Callable[[Worker], float],
     ) -> None:
         self._directory = directory
         self._ledger = ledger
@@ -80,6 +82,7 @@ class Peers(Observer):
         self._changes = changes
         self._sharing = sharing
         self._bury = bury
+        self._silence = silence
         self._registries: dict[bytes, str] = dict(ledger.registries)
         self._living = set(ledger.living)
         directory.observers.append(self)
@@ -93,7 +96,7 @@ class Peers(Observer):
         if self._sharing is None:
             return []
         own = self._registries.get(self._sharing.id, "")
-        others = sorted(address for address in self._registries.values() if address not in ("", own))
+        others = sorted({*self._registries.values()} - {"", own})  # of a place the last may be in yet
         return [own, *others] if own else []
 
     @property
@@ -234,7 +237,7 @@ class Peers(Observer):
         worker = self._directory.find_worker(id)
         if worker is None:
             return
-        if proved or time.monotonic() - worker.last_beat > SILENT * self._directory.lease:
+        if proved or self._silence(worker) > SILENT * self._directory.lease:
             self._bury(worker, proved)
         elif self._sharing is not None and (worker.parent or worker.state in LINKED):
             gevent.spawn(self._sharing.worker_came, id)

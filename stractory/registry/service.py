@@ -52,9 +52,9 @@ class Registry:
         self.members = Members(
             directory, ledger, self._orders, self._renewals, self._quarantine, self._changes, store.sharing
         )
-        bury = self.members.given_up
+        bury, silence = self.members.given_up, self.members.silence
         self.peers = Peers(
-            directory, ledger, self._orders, self._quarantine, self._changes, store.sharing, bury
+            directory, ledger, self._orders, self._quarantine, self._changes, store.sharing, bury, silence
         )
         self._orders.has_peers = self.peers.there
         self.members.lives, self._renewals.rank = self.peers.lives, self.peers.rank

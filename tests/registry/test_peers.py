@@ -239,6 +239,23 @@ def test_who_hears_a_worker_objects_when_the_store_has_lost_it(
     assert state(registry) == ["running"]
 
 
+def test_a_registry_that_stood_still_does_not_take_that_for_the_silence_of_its_workers(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    created(registry, worker)
+    registry.members._looked = time.monotonic() - 60
+    worker.worker.last_beat -= 60
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: sharing.came == [b"1", b"1"])
+    assert state(registry) == ["running"]
+
+
+def test_a_registry_that_was_started_anew_is_told_of_once(registry: Registry, sharing: FakeSharing) -> None:
+    sharing.told.put(RegistryThere(b"its next life", "127.0.0.1:9100"))
+    green_until(lambda: registry.peers.count == 3)
+    assert registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9100"]
+
+
 def test_what_was_to_end_on_a_worker_that_another_knows_to_be_dead_is_over(
     registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
 ) -> None:
