@@ -115,7 +115,7 @@ class Membership:
         """
         links = list(self._links.values())
         known = {name for link in links for name in (link.address, link.known_as)}
-        for registry in told:
+        for registry in dict.fromkeys(told):
             if registry not in known:
                 link = self._add(registry)
                 if self._links_all:

@@ -349,6 +349,18 @@ def test_it_learns_of_others_and_lets_go_who_is_none_of_them_any_more(make, netw
     assert set(worker.membership._links) == {FIRST, THIRD}
 
 
+def test_one_that_is_told_of_twice_has_one_link(worker, network, monkeypatch):
+    dialled = []
+    monkeypatch.setattr(
+        registry_link, "dial", lambda where, *args: dialled.append(where) or network.dial(where)
+    )
+    network[FIRST].registries = [str(where) for where in (FIRST, SECOND, THIRD, THIRD)]
+    beat(worker, FIRST)
+    green_until(lambda: is_with(worker, THIRD))
+    gevent.idle()
+    assert dialled == [THIRD]
+
+
 def test_who_is_in_the_settings_is_dialled_for_ever(worker, network):
     network.cut(SECOND)
     network[FIRST].registries = [str(FIRST)]
