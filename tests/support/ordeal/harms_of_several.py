@@ -27,12 +27,21 @@ BRIEF = (
     "stop_follower",
     "stop_most_members",
 )
-LONG = (*BRIEF, "stop_registry_for_long", "stop_leader_for_long", "kill_worker_without_a_leader")
-"""Also those that take longer than all leases."""
+LONG = (
+    *BRIEF,
+    "stop_registry_for_long",
+    "stop_leader_for_long",
+    "kill_worker_without_a_leader",
+    "kill_worker_as_a_registry_stands_still",
+    "kill_registry_and_leader",
+    "kill_all_registries",
+    "stop_all_registries",
+)
+"""Also those that take longer than all leases, and several at once."""
 
 
 class HarmsOfSeveral(Harms[SeveralRegistries]):
-    """Of registries and members, one at a time; but a worker may go with any."""
+    """Of registries, workers and members."""
 
     # ---- registries ----------------------------------------------------------------------------------
 
@@ -56,9 +65,34 @@ class HarmsOfSeveral(Harms[SeveralRegistries]):
         with standing_still(self._registry()):
             self._pass(SEAT_LEASE, SEAT_LEASE + LEASE)
 
+    def kill_worker_as_a_registry_stands_still(self) -> None:
+        with standing_still(self._registry()):
+            self.kill()
+            self._pass(0, LEASE)
+
+    def kill_all_registries(self) -> None:
+        addresses = [*self._site.registries.addresses]
+        for address in addresses:
+            self._site.registries.kill(address)
+        self._pass(0, LEASE)
+        self._random.shuffle(addresses)
+        for address in addresses:
+            self._site.registries.start_again(address)
+
+    def stop_all_registries(self) -> None:
+        """For longer than a lease: nobody keeps the workers' keys meanwhile."""
+        with contextlib.ExitStack() as stopped:
+            for daemon in self._site.registries.running.values():
+                stopped.enter_context(standing_still(daemon.pid))
+            self._pass(0, 3 * LEASE)
+
     def _registry(self) -> int:
         daemon = self._random.choice([*self._site.registries.running.values()])
         return daemon.pid
+
+    def kill_registry_and_leader(self) -> None:
+        with self._stopped(self._leader()):
+            self.kill_registry()
 
     # ---- members -------------------------------------------------------------------------------------
 

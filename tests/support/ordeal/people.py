@@ -24,6 +24,8 @@ from tests.support.ordeal.site import Site
 
 PLAIN = [f"counter-{number}" for number in range(6)]
 KEPT = [f"kept-{number}" for number in range(3)]
+FLEETING = [f"fleeting-{number}" for number in range(3)]
+"""These come back as those do, unless they are destroyed, or replaced."""
 
 
 class People:
@@ -49,7 +51,7 @@ class People:
         with self._site.client() as strac:
             while not self._over:
                 act = random.choices([self._increment, self._create, self._destroy], [20, 3, 1])[0]
-                name = random.choice([*PLAIN, *KEPT])
+                name = random.choice([*PLAIN, *KEPT, *FLEETING])
                 outcome = act.__name__.strip("_")
                 try:
                     with gevent.Timeout(HUNG, AssertionError(f"{client}: {outcome} of {name} hangs")):
@@ -73,8 +75,8 @@ class People:
         if name in KEPT:
             info = create_kept(strac, name, self._site)
         else:
-            if_exists = random.choice(["error", "get", "replace"])
-            info = create_counter(strac, name, self._site, if_exists)
+            create = create_kept if name in FLEETING else create_counter
+            info = create(strac, name, self._site, random.choice(["error", "get", "replace"]))
         self.replies.append(Reply(client, name, info.epoch, asked, time.monotonic()))
 
     def _destroy(self, strac: Any, client: str, name: str, random: Random) -> None:
