@@ -296,6 +296,17 @@ def test_a_registry_tells_that_a_worker_is_dead_before_it_ends(
     assert revoked == [presence._lease_of(worker)]
 
 
+def test_registries_that_disagree_on_when_a_worker_is_given_up_say_so(
+    open: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    for port, lease in ((1, 15.0), (2, 15.0), (3, 2.0)):
+        sharing = open().sharing
+        sharing.lease = lease
+        sharing.join(f"127.0.0.1:{port}")
+    told = [f"heartbeat-timeout is 2 s here and 15 s at registry 127.0.0.1:{port}" for port in (1, 2)]
+    assert sorted(record.message.partition(": set")[0] for record in caplog.records) == told
+
+
 def test_registries_hear_of_each_other(open: Open) -> None:
     first, second = open(), open()
     assert first.load().records == []

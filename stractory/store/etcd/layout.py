@@ -77,6 +77,13 @@ class Ending(NamedTuple):
     given_up: bool
 
 
+class Place(NamedTuple):
+    """Where a registry is, "" where it does not say yet; and for how many seconds silent workers live."""
+
+    address: str = ""
+    lease: float = 0.0
+
+
 class Layout:
     """Below ``prefix``. The first of the ``secrets`` makes seals; those made with any of them are good."""
 
@@ -200,10 +207,21 @@ class Layout:
         content = self.content(entry)
         return None if content is None else Snapshot(*content)
 
+    def place_value(self, key: bytes, place: Place, nonce: bytes) -> bytes:
+        """What a registry says of itself, never the same."""
+        return self.sealed(key, pack([nonce, *place]))
+
+    def place(self, entry: Entry) -> Place | None:
+        """Of a registry."""
+        match self.content(entry):
+            case [bytes(), str() as address, float() as lease]:
+                return Place(address, lease)
+        return None
+
     def address(self, entry: Entry) -> str | None:
         """Where a registry is; "" where it does not say yet."""
-        content = self.open(entry)
-        return None if content is None else content[NONCE:].decode()
+        place = self.place(entry)
+        return None if place is None else place.address
 
     # ---- the mark ------------------------------------------------------------------------------------
 

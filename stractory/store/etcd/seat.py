@@ -11,9 +11,12 @@ from gevent.lock import RLock
 from stractory.errors import StoreError, StoreUnreachable
 from stractory.store.etcd import operations
 from stractory.store.etcd.client import RETRY, Client, InDoubt
-from stractory.store.etcd.layout import NONCE, Layout
+from stractory.store.etcd.layout import Layout, Place
 from stractory.store.etcd.leases import Leases
 from stractory.store.etcd.operations import Comparison
+
+NONCE = 8
+"""Bytes."""
 
 LEASE = 10
 """Seconds after which a registry that stands still counts as gone."""
@@ -35,13 +38,13 @@ class Seat:
         self._leases = Leases(client, LEASE, self._lost)
         self._lease = 0  # none
         self._revision = 0
-        self._address = ""
+        self._place = Place()
         self._is_stale = True
         self._renewing = RLock()
 
-    def announce(self, address: str) -> None:
+    def announce(self, place: Place) -> None:
         """Tell the others where this registry is, with the next that is written."""
-        self._address = address
+        self._place = place
         self._is_stale = True
 
     def doubt(self) -> None:
@@ -87,8 +90,7 @@ class Seat:
     def _try_to_renew(self) -> None:
         if not self._lease:
             self._lease = self._leases.make()
-        content = secrets.token_bytes(NONCE) + self._address.encode()  # never the same
-        value = self._layout.sealed(self._key, content)
+        value = self._layout.place_value(self._key, self._place, secrets.token_bytes(NONCE))
         put = operations.put(self._key, value, self._lease)
         look = operations.look(self._key)
         try:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterator
 
 from stractory.errors import StoreError
+from stractory.store.etcd import operations
 from stractory.store.etcd.client import Client
 from stractory.store.etcd.feed import Feed
-from stractory.store.etcd.layout import Layout, Numbers
+from stractory.store.etcd.layout import Layout, Numbers, Place
 from stractory.store.etcd.presence import Presence
 from stractory.store.etcd.seat import Seat
 from stractory.store.interface import Contents, News
@@ -32,6 +33,8 @@ class EtcdSharing:
         self.worker_came = self.presence.come
         self.worker_heard = self.presence.heard
         self.worker_gone = self.presence.gone
+        self._client = client
+        self._layout = layout
         self._watching = client.another()
         self._seat = seat
         self._read = read
@@ -51,11 +54,25 @@ class EtcdSharing:
         self.presence.seconds = seconds
 
     def join(self, address: str) -> None:
-        self._seat.announce(address)
+        self._seat.announce(Place(address, float(self.lease)))
         try:
             self._seat.renew(0.0)
+            self._compare_leases()
         except StoreError as error:  # with the next change
             log.warning("the other registries do not know yet where this one is: %s", error)
+
+    def _compare_leases(self) -> None:
+        """Of one that is silent each registry has to think the same. Raises StoreError."""
+        folder = self._layout.registries
+        for entry in self._client.range(operations.range_of(folder, operations.end_of(folder))).entries:
+            place = self._layout.place(entry)
+            if place is not None and place.address and place.lease != self.lease:
+                log.error(
+                    "heartbeat-timeout is %g s here and %g s at registry %s: set the same for all",
+                    self.lease,
+                    place.lease,
+                    place.address,
+                )
 
     def news(self) -> Iterator[News]:
         return self._feed.news()
