@@ -236,6 +236,7 @@ class Membership:
 
         None does when the name has another life. While all are away that is waited for. Raises StoreError.
         """
+        told: set[str] = set()
         while True:
             linked = sorted(self._all_linked(), key=lambda link: link.is_silent)
             refusals = 0
@@ -248,7 +249,9 @@ class Membership:
                         return True
                     refusals += 1
                 except OSError as error:  # of our tree what is wrong with the link, and CallTimeout
-                    log.warning("the state of %r is not kept yet: %s", life.name, error, extra=life.fields)
+                    level = logging.DEBUG if str(error) in told else logging.WARNING
+                    told.add(str(error))
+                    log.log(level, "the state of %r is not kept yet: %s", life.name, error, extra=life.fields)
             if linked and refusals == len(linked):
                 return False
             if linked:

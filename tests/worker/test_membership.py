@@ -309,6 +309,19 @@ def test_a_state_is_kept_by_whoever_does(worker, network):
     assert worker.membership.keep_state(LASTING, b"state")
 
 
+def test_why_a_state_is_not_kept_yet_is_told_once(make, network, caplog):
+    worker = make(FIRST)
+    green_until(lambda: is_with(worker, FIRST))
+    outage = LinkClosed("no quorum")
+    network[FIRST].obstacle = outage
+    keeping = gevent.spawn(worker.membership.keep_state, LASTING, b"state")
+    green_until(lambda: next(worker.membership._sequence) > 6)
+    network[FIRST].obstacle = None
+    assert keeping.get(timeout=LIMIT)
+    told = [record for record in caplog.records if str(outage) in record.getMessage()]
+    assert [record.levelname for record in told if "is not kept yet" in record.getMessage()] == ["WARNING"]
+
+
 def test_who_is_silent_is_asked_last(worker, network):
     assert worker.membership.keep_state(LASTING, b"state")
     assert network[FIRST].told("snapshot") and not network[SECOND].told("snapshot")
