@@ -125,12 +125,19 @@ class Directory(Lives):
             del self._over[name]
 
     def heard_own(self, life: Life) -> None:
-        """The store has a life of this registry's, which was not sure of that if it waits for the next."""
+        """The store has a life of this registry's, which was not sure of that if it waits for the next.
+
+        Or makes that already: it follows this one then.
+        """
         self.hear(life.epoch)
         known = self._actors.get(life.name)
-        if known is not None and known.worker is self.nowhere and known.epoch < life.epoch:
+        if known is None:
+            return
+        if known.worker is self.nowhere and known.epoch < life.epoch:
             known.life = life
             self._set_aside(known, 0.0)
+        elif not known.kept and known.replaces is not None:
+            known.replaces = max(known.replaces, life.epoch)
 
     def hear(self, epoch: int) -> None:
         """What other registries have done before it is known."""

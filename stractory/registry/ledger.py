@@ -94,8 +94,9 @@ class Ledger(Observer):
         if self._keeps(actor.life):
             self._turns.hurry(actor.name)  # its last life has it no more
             definition = actor.making.definition if actor.making else None
-            epoch = self._store.create(_record(actor), definition, actor.replaces).get()
-            if epoch is None and self._directory.shared:
+            replaces = actor.replaces
+            epoch = self._store.create(_record(actor), definition, replaces).get()
+            if epoch is None and self._directory.shared and actor.replaces == replaces:
                 raise NameTaken
             if epoch == 0:
                 raise WorkerFull(f"worker {actor.worker.address} is not known to be alive just now")
@@ -113,10 +114,14 @@ class Ledger(Observer):
         if draft == epoch:
             return
         # What the store was told of it since, it was told of the draft.
-        if self._directory.find(actor.name) is not actor:
+        known = self._directory.find(actor.name)
+        if known is actor:
+            if actor.is_ending and actor.making is None:
+                self._store.update(_record(actor, ending=True))
+        elif known is not None and known.follows(actor):
+            self._directory.heard_own(actor.life)
+        else:
             self._store.delete(actor.name, epoch)
-        elif actor.is_ending and actor.making is None:
-            self._store.update(_record(actor, ending=True))
 
     def keep_state(self, actor: Actor, sequence: int, state: bytes) -> bool:
         """Keep what the next life goes on from, durable when this returns; False when it has begun.

@@ -126,6 +126,11 @@ class Actor:
         """Whether another life is to follow when this one is over."""
         return self.making is not None or self.unlearned
 
+    def follows(self, life: Actor) -> bool:
+        """Whether it waits for the next life of its name, or is that, after this one or the one before it."""
+        lasts = {life.epoch, life.replaces} - {None}
+        return self.returns and not lasts.isdisjoint({self.epoch, self.replaces})
+
     @property
     def coming(self) -> bool:
         """Whether it is about to be there again: it is worth waiting for."""

@@ -25,13 +25,14 @@ from stractory.net.process import Process
 from stractory.registry import renewals
 from stractory.registry.away import AWAY_LIMIT
 from stractory.registry.directory import Directory
+from stractory.registry.records import State
 from stractory.registry.service import Registry
 from stractory.store.interface import Record, Snapshot, Store
 from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
 from tests.support.chance import chance
 from tests.support.faults import let_pass
-from tests.support.green import green_until
+from tests.support.green import green_until, one_turn
 from tests.support.stores import EVERY_STORE, Place, in_etcd
 
 GONE = Process(process.own().machine, 2**30, 0)
@@ -233,6 +234,17 @@ def test_what_a_worker_is_told_to_end_as_it_came_without_it_keeps_its_record(ser
     other.register()
     other.told("destroy").answer.set()
     assert state_for(other.told("create")) == b"one"
+
+
+def test_a_life_whose_worker_dies_while_it_is_written_is_followed_by_another(series: Series) -> None:
+    registry, worker, info = begin(series, "always", "each call")
+    assert registry.members.snapshot(worker.worker, "room", info.epoch, 1, b"one")
+    other = FakeWorker(registry, b"2")
+    registry.members._bury(worker.worker, proved=True)
+    while registry._directory.find("room").state is not State.PENDING:
+        one_turn()
+    registry.members._bury(other.worker, proved=True)
+    assert state_for(FakeWorker(registry, b"3").told("create")) == b"one"
 
 
 def test_epochs_grow_though_all_names_and_the_time_were_lost(series: Series, monkeypatch) -> None:
