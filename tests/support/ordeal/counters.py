@@ -87,7 +87,9 @@ def create_counter(strac: Any, name: str, site: Site, if_exists: str = "error") 
     return info
 
 
-def create_kept(strac: Any, name: str, site: Site, if_exists: str = "get") -> stractory.ActorInfo:
+def create_kept(
+    strac: Any, name: str, site: Site, if_exists: str = "get", limit: float = CALL_LIMIT
+) -> stractory.ActorInfo:
     """It is never destroyed in an ordeal, so all that was acknowledged has to be there at its end."""
     info: stractory.ActorInfo = strac.create(
         name,
@@ -96,6 +98,6 @@ def create_kept(strac: Any, name: str, site: Site, if_exists: str = "get") -> st
         if_exists=if_exists,
         restart="on-failure",
         snapshot="each call",
-        timeout=CALL_LIMIT,
+        timeout=limit,
     )
     return info

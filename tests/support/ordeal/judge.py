@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import gevent
 
+from stractory.registry.back_off import DELAYS
 from tests.support.chance import chance
 from tests.support.green import green_until
 from tests.support.history import (
@@ -29,6 +30,9 @@ from tests.support.ordeal.people import KEPT, PLAIN, People
 from tests.support.ordeal.racers import Racers
 from tests.support.ordeal.several import SeveralRegistries
 from tests.support.ordeal.site import OneRegistry, Site
+
+LAST_DELAY = DELAYS[-1] + RECOVERY
+"""Seconds in which everything is back that is to come back, however often it was killed."""
 
 
 class Outcome(NamedTuple):
@@ -97,15 +101,15 @@ def _wrong(site: Site, people: People, replies: list[Reply]) -> list[str]:
 
 def _count_once_more(strac: Any, name: str, site: Site) -> Reply:
     """Whoever it was: the nemesis is done, and all must be there again."""
-    create_kept(strac, name, site)
+    create_kept(strac, name, site, limit=LAST_DELAY)
     asked = time.monotonic()
-    epoch, count, served = strac.get(name, timeout=RECOVERY).increment()
+    epoch, count, served = strac.get(name, timeout=LAST_DELAY).increment()
     return Reply("the judge", name, epoch, asked, time.monotonic(), count, served)
 
 
 def _wrong_with_lists(site: Site) -> list[str]:
     """What registries have is what there is, at the latest when all have told each other."""
-    end = time.monotonic() + RECOVERY
+    end = time.monotonic() + LAST_DELAY
     while (wrong := _differences(site)) and time.monotonic() < end:
         gevent.sleep(0.1)
     return wrong
