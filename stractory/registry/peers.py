@@ -130,6 +130,8 @@ class Peers(Observer):
         """Tell the others where this registry is."""
         if self._sharing is not None:
             self._registries[self._sharing.id] = address
+            for other in self.addresses[1:]:
+                log.info("registry %s shares the store", other)
             self._sharing.join(address)
 
     def listen(self) -> None:
@@ -195,7 +197,7 @@ class Peers(Observer):
             case WorkerGone(id, proved):
                 self._worker_gone(id, proved)
             case RegistryThere(id, address):
-                self._registries[id] = address
+                self._registry_there(id, address)
             case RegistryGone(id):
                 self._registry_gone(id)
             case Anew(contents):
@@ -250,11 +252,19 @@ class Peers(Observer):
         if not lives and self._directory.find_worker(worker.id) is worker:
             self._bury(worker, False)
 
+    def _registry_there(self, id: bytes, address: str) -> None:
+        if address and address != self._registries.get(id):
+            does = "was started anew" if address in self._registries.values() else "shares the store"
+            log.info("registry %s %s", address, does)
+        self._registries[id] = address
+
     def _registry_gone(self, id: bytes) -> None:
         if self._sharing is not None and id == self._sharing.id:  # taken for gone, as it stood still
             gevent.spawn(self._sharing.join, self._registries.get(id, ""))
         else:
-            self._registries.pop(id, None)
+            address = self._registries.pop(id, "")
+            if address and address not in self._registries.values():
+                log.info("registry %s has gone", address)
             gevent.spawn(self._end_promises, id)
 
     def _end_promises(self, registry: bytes) -> None:
@@ -274,7 +284,8 @@ class Peers(Observer):
         """As if all had been heard."""
         for id in self._registries.keys() - contents.registries.keys():
             self._hear(RegistryGone(id))
-        self._registries.update(contents.registries)
+        for id, address in contents.registries.items():
+            self._hear(RegistryThere(id, address))
         for id in self._living - contents.workers:
             self._worker_gone(id)
         self._living |= contents.workers

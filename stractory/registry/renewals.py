@@ -82,7 +82,7 @@ class Renewals(Observer):
 
     def _make_again(self, waiting: Actor, definition: Definition) -> None:
         if seconds := delay(waiting):
-            waiting.problem = waiting.problem or f"its last {waiting.failures} lives were short"
+            waiting.problem = waiting.problem or f"it has failed {waiting.failures} times in a row"
             waiting.problem += f"; the next one begins after {seconds:g} s"
             gevent.sleep(seconds)
         gevent.sleep(self.rank(waiting.name) * TURN)
@@ -138,9 +138,6 @@ class Renewals(Observer):
     def _tell(self, actor: Actor, problem: str) -> None:
         """Why it did not start; it waits already, or will once it is certain that it does not run."""
         known = self._directory.find(actor.name)
-        if (
-            known is not None
-            and known.life == actor.life
-            and (known is actor or known.state is State.WAITING)
-        ):
+        waits = known is not None and known.state is State.WAITING and known.follows(actor)
+        if known is not None and (known is actor or waits):
             known.problem = problem

@@ -123,7 +123,7 @@ class Membership:
         for link in links:
             named = {link.address, link.known_as}.intersection(told)
             if told and not named and not link.is_linked and link.address not in self._configured:
-                log.info("registry %s is none of this cluster any more", link.address)
+                log.info("registry %s has gone", link.address)
                 self._drop(link)
 
     def _drop_doubles(self, link: RegistryLink) -> None:

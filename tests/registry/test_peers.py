@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -12,7 +13,7 @@ from gevent.event import AsyncResult
 from gevent.queue import Queue
 
 from stractory.errors import ActorLost, ActorQuarantined, NoWorkers, StoreError
-from stractory.registry import peers, turns
+from stractory.registry import peers, renewals, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
 from stractory.registry.service import Registry
@@ -127,6 +128,39 @@ def test_workers_are_told_of_all_registries_this_one_first(registry: Registry, s
     green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9100"])
     sharing.told.put(RegistryGone(OTHER))
     green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000"])
+
+
+def test_registries_that_come_and_go_are_logged(
+    registry: Registry, sharing: FakeSharing, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, peers.__name__)
+    sharing.told.put(RegistryThere(b"anew", "127.0.0.1:9100"))
+    sharing.told.put(RegistryGone(OTHER))
+    sharing.told.put(RegistryThere(b"third", ""))  # it does not say yet where it is
+    sharing.told.put(RegistryThere(b"third", "127.0.0.1:9200"))
+    sharing.told.put(RegistryThere(b"third", "127.0.0.1:9200"))
+    sharing.told.put(RegistryGone(b"third"))
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert [record.getMessage() for record in caplog.records] == [
+        "registry 127.0.0.1:9100 shares the store",
+        "registry 127.0.0.1:9100 was started anew",
+        "registry 127.0.0.1:9200 shares the store",
+        "registry 127.0.0.1:9200 has gone",
+    ]
+
+
+def test_registries_that_are_there_at_the_start_are_logged(
+    sharing: FakeSharing, store: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, peers.__name__)
+    store.sharing = sharing
+    before = Contents([], 0, {}, {OTHER: "127.0.0.1:9100"}, frozenset())
+    store.load = lambda: before  # type: ignore[method-assign]
+    registry = Registry(Directory(random=chance()), store, settling=0)
+    registry.peers.join("127.0.0.1:9000")
+    registry.close()
+    assert [record.getMessage() for record in caplog.records] == ["registry 127.0.0.1:9100 shares the store"]
 
 
 def test_a_registry_that_was_taken_for_gone_joins_the_others_again(
@@ -516,6 +550,23 @@ def test_what_the_store_does_not_answer_about_a_life_is_asked_again(
     record = begun(100).record._replace(definition=DEFINITION.digest)
     sharing.told.put(Begun(record))
     green_until(lambda: state(registry) == ["pending"])
+
+
+def test_why_it_is_not_made_again_is_told(
+    registry: Registry, worker: FakeWorker, store: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewals, "TURN", 0.0)
+    creating = outcome(create, registry, restart="always")
+    worker.told("create").answer.set()
+    creating.get(timeout=LIMIT)
+
+    def failing(*record: object) -> AsyncResult[int]:
+        raise StoreError("etcd has no quorum")
+
+    monkeypatch.setattr(store, "create", failing)
+    FakeWorker(registry, b"2")
+    registry.members.goodbye(worker.worker)
+    green_until(lambda: registry.list_actors("*")[0].problem.startswith("etcd has no quorum"))
 
 
 def test_what_was_begun_while_all_was_read_anew_is_not_taken_for_over(
