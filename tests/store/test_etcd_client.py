@@ -248,6 +248,30 @@ def test_a_lease_lives_as_long_as_it_is_renewed(client: Client, key: bytes) -> N
     green_until(lambda: get(client, key) is None)
 
 
+def test_a_lease_that_is_not_renewed_is_told_of_once_until_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(["http://127.0.0.1:1"])
+    answers = Queue[Exception | None]()
+    monkeypatch.setattr(client, "grant", lambda id, seconds: None)
+
+    def keep_alive(ids: list[int]) -> dict[int, int]:
+        if error := answers.get():
+            raise error
+        return dict.fromkeys(ids, 1)
+
+    monkeypatch.setattr(client, "keep_alive", keep_alive)
+    leases = Leases(client, 0, lambda id: None)
+    leases.make()
+    silent = StoreUnreachable("no endpoint answers")
+    for answer in (silent, silent, None, silent, None):
+        answers.put(answer)
+    green_until(lambda: not answers.qsize())
+    gevent.idle()
+    leases.close()
+    assert len(caplog.messages) == 2
+
+
 def test_a_lease_that_ends_takes_its_keys_along(client: Client, key: bytes) -> None:
     lost: list[int] = []
     leases = Leases(client, 60, lost.append)

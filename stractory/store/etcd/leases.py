@@ -26,6 +26,7 @@ class Leases:
         self._lost = lost
         self._ids: set[int] = set()
         self._keeper: gevent.Greenlet[[], None] | None = None
+        self._failing = False
 
     def make(self) -> int:
         """A new one, which is renewed from now on. Raises StoreError."""
@@ -58,8 +59,11 @@ class Leases:
         try:
             left = self._client.keep_alive(ids)
         except StoreError as error:  # the next time may be better, and is early enough
-            log.warning("leases of etcd were not renewed: %s", error)
+            level = logging.DEBUG if self._failing else logging.WARNING
+            log.log(level, "the lease of this registry is not renewed until etcd answers: %s", error)
+            self._failing = True
             return
+        self._failing = False
         if missing := [id for id in ids if id not in left]:  # no answer is no loss
             log.warning("etcd has not answered for %d of %d leases", len(missing), len(ids))
         for id in ids:

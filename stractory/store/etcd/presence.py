@@ -62,8 +62,9 @@ class Presence:
         try:
             self._make(id)
         except (StoreError, InDoubt) as error:
+            level = logging.DEBUG if self._missing else logging.WARNING
+            log.log(level, "the other registries do not hear of a worker yet: %s", error)
             self._missing.add(id)
-            log.warning("the other registries do not hear of a worker yet: %s", error)
         else:
             self._missing.discard(id)
 
