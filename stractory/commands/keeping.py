@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 from stractory.commands.config import Parser, Settings, choice, path
 from stractory.commands.values import endpoints
 from stractory.errors import ConfigError, StoreError
-from stractory.store.data_directory import DataDirectory, default_directory
+from stractory.store.data_directory import DATABASE, DataDirectory, default_directory
 
 if TYPE_CHECKING:
     from stractory.proof.keys import KeyRing
     from stractory.store.interface import Store
+
+log = logging.getLogger(__name__)
 
 NOWHERE = Path(os.devnull)
 
@@ -89,6 +92,7 @@ def open_store(settings: Settings, folder: Path | None, ring: KeyRing) -> Store:
         client = Client([str(endpoint) for endpoint in settings.etcd_endpoints], credentials)
         if folder:
             DataDirectory(folder)  # for what else there is; locked until this process ends
+            warn_of_what_is_not_read(folder)
         return EtcdStore(client, settings.etcd_prefix, secrets)
     if folder:
         from stractory.store.durable import DurableStore
@@ -97,6 +101,16 @@ def open_store(settings: Settings, folder: Path | None, ring: KeyRing) -> Store:
     from stractory.store.memory import MemoryStore
 
     return MemoryStore()
+
+
+def warn_of_what_is_not_read(folder: Path) -> None:
+    """A registry of before has left names there."""
+    if (database := folder.absolute() / DATABASE).exists():
+        log.warning(
+            "store is etcd: the names in %s are not read, and come back as they were if it is sqlite again; "
+            "remove that file, and its -wal, when nobody wants them back",
+            database,
+        )
 
 
 def audit_log(settings: Settings, folder: Path | None) -> Path | None:

@@ -20,6 +20,12 @@ PROBLEM_LIMIT = 1000
 """Most characters of what is remembered of an actor's trouble."""
 
 
+UNKNOWN_MAKING = (
+    "comes back no more: the store does not know what it is made of; create it anew to replace it"
+)
+"""What is told of an actor that was brought by its worker."""
+
+
 class State(str, Enum):
     """Of an actor: all but LEAVING. Of a worker: AWAITED, RUNNING, LEAVING or LOST."""
 
@@ -141,6 +147,12 @@ class Actor:
         return self.state is State.WAITING or (self.awaited and self.is_ending)
 
     @property
+    def _lack(self) -> str:
+        """Of one that was to come back, and cannot: the store has lost that, or never had it."""
+        lacks = self.life.terms.comes_back and not self.returns and self.state in THERE
+        return UNKNOWN_MAKING if lacks else ""
+
+    @property
     def info(self) -> ActorInfo:
         """What clients are told of it."""
         life = self.life
@@ -154,7 +166,7 @@ class Actor:
             life.terms.public,
             life.wrapped,
             life.terms.restart,
-            self.problem,
+            self.problem or self._lack,
             life.terms.isolate,
             life.creator,
         )

@@ -9,6 +9,9 @@ from pathlib import Path
 from stractory.errors import StoreError
 from stractory.proof.keys import own_home
 
+DATABASE = "registry.db"
+"""The file of the names there, unless they are in etcd."""
+
 
 def default_directory(port: int | str) -> Path:
     """That of the registry of this port, or of "PORT", below $XDG_STATE_HOME or ~/.local/state.

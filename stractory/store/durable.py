@@ -12,7 +12,7 @@ from gevent.threadpool import ThreadPool
 
 from stractory.net.process import Process
 from stractory.store import rules
-from stractory.store.data_directory import DataDirectory
+from stractory.store.data_directory import DATABASE, DataDirectory
 from stractory.store.database import Database
 from stractory.store.grouped import Change, GroupedStore
 from stractory.store.interface import Contents, Record, Sharing, Snapshot
@@ -61,7 +61,7 @@ class DurableStore(GroupedStore):
         """Reads and checks all there is, which holds up the loop. Raises StoreError."""
         self._directory = DataDirectory(directory)
         try:
-            self._database = Database(self._directory.path / "registry.db", secret, former)
+            self._database = Database(self._directory.path / DATABASE, secret, former)
         except BaseException:
             self._directory.close()
             raise

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stractory.commands.keeping import audit_log, data_directory
+from stractory.commands.keeping import audit_log, data_directory, warn_of_what_is_not_read
 from stractory.commands.registry import LARGEST_MESSAGE, make_parser
+from stractory.store.durable import DurableStore
 from stractory.wire.codec import MESSAGE_LIMIT
 
 
@@ -88,6 +89,15 @@ def test_settings_of_etcd_that_cannot_be_meant(
         make_parser().parse(arguments, {})
     assert exit.value.code == 2
     assert capsys.readouterr().err == f"stractory: {told}\n"
+
+
+def test_names_that_are_left_in_a_file_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_what_is_not_read(tmp_path)
+    assert caplog.messages == []
+    DurableStore(tmp_path, b"secret").close()
+    warn_of_what_is_not_read(tmp_path)
+    (told,) = caplog.messages
+    assert told.startswith(f"store is etcd: the names in {tmp_path / 'registry.db'} are not read")
 
 
 @pytest.mark.parametrize("word", ["no", "off", "False", "None"])

@@ -25,7 +25,7 @@ from stractory.net.process import Process
 from stractory.registry import renewals
 from stractory.registry.away import AWAY_LIMIT
 from stractory.registry.directory import Directory
-from stractory.registry.records import State
+from stractory.registry.records import UNKNOWN_MAKING, State
 from stractory.registry.service import Registry
 from stractory.store.interface import Record, Snapshot, Store
 from stractory.wire.life import Phase, Report, Terms
@@ -185,6 +185,17 @@ def test_what_comes_back_is_made_again_of_what_was_kept(series: Series, where) -
     order.answer.set()
     (found,) = look_up(registry, ["room"])
     assert found is not None and found.worker == worker.worker.address
+
+
+def test_what_comes_back_no_more_as_the_store_does_not_know_it_says_so(series: Series) -> None:
+    registry, _, _ = begin(series, "always")
+    known = life_of(registry)
+    assert [row.problem for row in registry.list_actors("*")] == [""]
+    brought = known._replace(name="brought", epoch=known.epoch + 1)
+    FakeWorker(registry, b"2", [Report(brought, Phase.RUNNING)])
+    green_until(lambda: {row.name: row.problem for row in registry.list_actors("*")} == {
+        "room": "", "brought": UNKNOWN_MAKING
+    })  # fmt: skip
 
 
 def test_what_was_told_to_end_is_not_made_again(series: Series) -> None:
