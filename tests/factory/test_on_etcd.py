@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,6 +158,18 @@ def test_an_etcd_for_trying_out_ends_by_a_signal(size: int, etcd: Etcd) -> None:
         process.terminate()
         assert process.wait(PATIENCE) == 0
     assert not answers(endpoints)
+
+
+def test_a_port_that_is_taken_is_a_plain_mistake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run_program(
+            [sys.executable, "-m", "tests.support.etcd", "1", "--ports", port],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+        )
+    assert ended.returncode == 2
+    assert f"error: port {port}: Address already in use" in ended.stderr.decode()
 
 
 def test_an_etcd_for_trying_out_ends_with_whoever_started_it(etcd: Etcd) -> None:

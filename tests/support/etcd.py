@@ -31,8 +31,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from stractory.net.process import die_with_parent
 from stractory.store.etcd import operations
 from stractory.store.etcd.client import Client
@@ -236,6 +234,8 @@ class Etcd:
 def needed() -> None:
     """Skip the test where there is no etcd."""
     if shutil.which(PROGRAM) is None:
+        import pytest  # not there where one is only tried out
+
         pytest.skip(HINT)
 
 
@@ -262,11 +262,18 @@ def main() -> int:
     if shutil.which(PROGRAM) is None:
         print(HINT, file=sys.stderr)
         return 1
+    for port in arguments.ports:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as error:
+            parser.error(f"port {port}: {error.strerror}")
     parent, told = os.getppid(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *ignored: told.set())
     with Etcd(arguments.size, arguments.ports) as etcd:
         print(f"etcd ready at {','.join(etcd.endpoints)}", flush=True)
+        for member in etcd.members:
+            print(f"{member.name} at {member.endpoint} has pid {member.pid}", flush=True)
         while os.getppid() == parent and not told.wait(0.5):
             pass
     return 0
