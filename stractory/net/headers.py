@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from stractory.errors import StractoryError
+from stractory.errors import ProtocolError, StractoryError
 from stractory.wire.dialling import HEADER_LENGTH
 
 T = TypeVar("T")
+
+
+class LeftAtOnce(ProtocolError):
+    """Whoever connected went without a word, as those do who only look whether somebody listens."""
 
 
 class Readable(Protocol):

@@ -15,6 +15,7 @@ from stractory.errors import ConfigError, PortUnavailable, StractoryError
 from stractory.net import sockets
 from stractory.net.address import Address, spell
 from stractory.net.descriptors import descriptors, is_lack
+from stractory.net.headers import LeftAtOnce
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.seldom import refused
 from stractory.net.sockets import SocketStream
@@ -151,7 +152,8 @@ class Listener:
         except (StractoryError, OSError) as error:
             why = error if isinstance(error, StractoryError) else sockets.plain(error)
             text = f"{self.name}: connection from {spell(peer)} ended: {why}"
-            refused(f"{self.name}: {type(error).__name__}", text, peer=spell(peer))
+            level = logging.INFO if isinstance(error, LeftAtOnce) else logging.WARNING
+            refused(f"{self.name}: {type(error).__name__}", text, level, peer=spell(peer))
             connection.close()
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from gevent.socket import socket
 from stractory.errors import AuthError, ProtocolError, StreamReset
 from stractory.net import sockets
 from stractory.net.backlog import STILL_LIMIT
+from stractory.net.headers import LeftAtOnce
 from stractory.net.socketlike import CHUNK, SocketLike
 from stractory.net.sockets import OwnStream
 
@@ -76,12 +77,14 @@ class TlsStream(SocketLike, OwnStream):
         Raises ProtocolError, OSError, and AuthError when the certificate is refused.
         """
         self._socket.sendall(announcement)
+        ended: ProtocolError = LeftAtOnce("it left without a word")
         try:
             while not self._engine.handshake():
                 self._flush()
                 data = self._socket.recv(READ_SIZE)
                 if not data:
-                    raise ProtocolError("the connection ended during the TLS handshake")
+                    raise ended
+                ended = ProtocolError("the connection ended during the TLS handshake")
                 self._engine.receive(data)
         except (AuthError, ProtocolError):
             with contextlib.suppress(OSError):  # what is wrong, in TLS's own words

@@ -61,16 +61,16 @@ class Seldom(Generic[T]):
             self._tell(heard.last, heard.more)
 
 
-def _log(refusal: tuple[str, dict[str, Any]], more: int) -> None:
-    text, fields = refusal
+def _log(refusal: tuple[int, str, dict[str, Any]], more: int) -> None:
+    level, text, fields = refusal
     about = {"actor": None, "epoch": None, **fields}  # not who happened to be refused first of such
-    log.warning("%s%s", text, f" (the last of {more} more such)" if more else "", extra=about)
+    log.log(level, "%s%s", text, f" (the last of {more} more such)" if more else "", extra=about)
 
 
 refusals = Seldom(_log)
 """The lines of this process about those it refused."""
 
 
-def refused(kind: str, text: str, **fields: Any) -> None:
+def refused(kind: str, text: str, level: int = logging.WARNING, **fields: Any) -> None:
     """Log that somebody was refused, but not too often. ``fields``: as ``extra=``, ``peer`` being who."""
-    refusals.hear(kind, (text, fields))
+    refusals.hear(kind, (level, text, fields))

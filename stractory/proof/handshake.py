@@ -38,7 +38,7 @@ import gevent
 
 from stractory.errors import AuthError, ProtocolError, StaleTicket, UnreachableError, VersionMismatch
 from stractory.net.counters import counters
-from stractory.net.headers import receive_exactly
+from stractory.net.headers import LeftAtOnce, receive_exactly
 from stractory.net.secured import Connection, TlsStream
 from stractory.net.trust import ANYBODY, Trust
 from stractory.proof.keys import Key, KeyRing, digest
@@ -126,7 +126,7 @@ def prove_to_client(sock: Connection, purpose: str, admit: Admit, limit: float =
         if isinstance(sock, TlsStream):
             sock.start(_TLS_FOLLOWS)
         greeting = _send(sock, {"v": VERSION, "p": purpose, "n": os.urandom(32)})
-        answer, _ = _receive(sock)
+        answer, _ = _receive(sock, _first_word(sock))
         match answer:
             case {"h": bytes() as hello, "m": bytes() as proof}:
                 transcript = digest(b"transcript", greeting, hello, _binding(sock, sock.getsockname()))
@@ -241,6 +241,14 @@ def _receive(sock: Connection, head: bytes = b"") -> tuple[dict[str, Any], bytes
     if not isinstance(message, dict):
         raise ProtocolError("malformed handshake")
     return message, packed
+
+
+def _first_word(sock: Connection) -> bytes:
+    """The head of what a stranger says. Raises LeftAtOnce, and ProtocolError."""
+    first = sock.recv(_HEAD.size)
+    if not first:
+        raise LeftAtOnce("it left without a word")
+    return first + _read_exactly(sock, _HEAD.size - len(first))
 
 
 def _instead(magic: bytes) -> str:

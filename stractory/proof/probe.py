@@ -13,6 +13,9 @@ from stractory.net.address import Address
 FIRST_WORDS = (b"STRC", b"STRT")
 """How whoever listens begins: with the handshake, or by announcing TLS."""
 
+ALL = 4096
+"""More bytes than it says before it is answered."""
+
 
 def probe(address: Address, limit: float) -> float:
     """Seconds until what listens there has said its first word: so its loop turns.
@@ -24,11 +27,11 @@ def probe(address: Address, limit: float) -> float:
     with gevent.Timeout(limit, silent):
         sock = sockets.connect(address)
         try:
-            word = sock.recv(len(FIRST_WORDS[0]))
+            heard = sock.recv(ALL)  # what is left unread would be a reset to the other side, not an end
         except OSError as error:
             raise UnreachableError(f"{address} broke off: {sockets.plain(error)}") from None
         finally:
             sock.close()
-    if word not in FIRST_WORDS:
+    if not heard.startswith(FIRST_WORDS):
         raise UnreachableError(f"what listens at {address} is no stractory")
     return time.monotonic() - began

@@ -8,6 +8,7 @@ from gevent import socket
 from gevent.server import StreamServer
 
 from stractory.errors import AuthError, ProtocolError, StractoryError
+from stractory.net.headers import LeftAtOnce
 from stractory.proof import handshake, keys
 from stractory.proof.handshake import Claim
 from stractory.wire.info import ActorInfo, Location
@@ -38,6 +39,14 @@ def meet(server: Callable[[Any], Any], client: Callable[[Any], Any]) -> tuple[An
         return outcome[0], mine
     finally:
         listening.stop()
+
+
+def test_who_leaves_without_a_word_only_looked(ring: keys.KeyRing) -> None:
+    theirs, _ = meet(
+        lambda sock: handshake.prove_to_client(sock, "registry", handshake.holders(ring, keys.ROLES)),
+        lambda sock: sock.recv(4096),
+    )
+    assert isinstance(theirs, LeftAtOnce)
 
 
 def test_both_prove(ring: keys.KeyRing) -> None:

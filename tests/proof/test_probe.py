@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 
 from stractory.errors import UnreachableError
 from stractory.net.address import Address
@@ -39,6 +39,18 @@ def listening(answer: Callable[[Any], Any]) -> Iterator[Address]:
 def test_one_who_answers(word: bytes) -> None:
     with listening(lambda sock: sock.sendall(word)) as address:
         assert 0 < probe(address, LIMIT) < LIMIT
+
+
+def test_the_other_side_sees_an_end_and_no_reset() -> None:
+    seen: AsyncResult[bytes] = AsyncResult()
+
+    def greet(sock: Any) -> None:
+        sock.sendall(b"STRC\0\x46" + bytes(70))
+        seen.set(sock.recv(1))
+
+    with listening(greet) as address:
+        probe(address, LIMIT)
+        assert seen.get(timeout=LIMIT) == b""
 
 
 @pytest.mark.parametrize(
