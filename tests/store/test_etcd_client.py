@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import os
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain, repeat
 
 import gevent
 import pytest
@@ -21,6 +25,8 @@ from stractory.store.etcd.watches import Compacted, Deleted, Written, watch
 from tests.support.etcd import Etcd, running
 from tests.support.green import green_until
 from tests.support.tls import signed_by
+
+FD_SETSIZE = 1024
 
 
 @pytest.fixture
@@ -140,6 +146,19 @@ def test_a_connection_that_its_member_has_closed_is_not_used(three_members: Etcd
     while of_three.endpoints[0] != asked:
         of_three.go_on()
     assert of_three.transact([], [operations.put(key, b"two")]).succeeded
+
+
+def test_a_process_that_has_many_descriptors(client: Client, key: bytes) -> None:
+    """More than select() knows of: a registry of a thousand workers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with ExitStack() as many:
+        many.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while many.enter_context(open(os.devnull)).fileno() < FD_SETSIZE:
+            pass
+        for value in (b"one", b"two"):  # the second over a connection that was kept
+            put(client, key, value)
+        client.close()
 
 
 def test_the_member_that_leads_is_asked_first(three_members: Etcd, of_three: Client) -> None:
@@ -288,6 +307,24 @@ def test_who_has_lost_a_lease_is_told(client: Client) -> None:
     id = leases.make()
     client.revoke(id)
     green_until(lambda: lost == [id])
+    leases.close()
+
+
+def test_what_is_not_foreseen_does_not_end_a_lease(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = chain([KeyError("result")], repeat({}))
+    asked: list[object] = []
+
+    def keep_alive(ids: Sequence[int]) -> dict[int, int]:
+        asked.append(ids)
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(client, "keep_alive", keep_alive)
+    leases = Leases(client, 1, lambda id: None)
+    leases.make()
+    green_until(lambda: len(asked) == 2)
     leases.close()
 
 

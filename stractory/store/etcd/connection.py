@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import select
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
@@ -12,9 +13,11 @@ from urllib.parse import urlsplit
 
 import gevent
 from gevent import socket
-from gevent.select import select
+from gevent.monkey import get_original
 
 from stractory.errors import ConfigError
+
+_poll: Callable[[], select.poll] = get_original("select", "poll")  # which takes any descriptor
 
 KEPT = 4
 """Most idle connections to a member."""
@@ -146,4 +149,6 @@ class Member:
 
 def _has_ended(connection: _Connection) -> bool:
     """Whether the member has closed it meanwhile: nothing is to be read from one that waits."""
-    return bool(select([connection.sock], [], [], 0)[0])
+    waiting = _poll()
+    waiting.register(connection.sock, select.POLLIN)
+    return bool(waiting.poll(0))
