@@ -294,6 +294,8 @@ class Members:
 
     def _bury_here(self, worker: Worker, *, proved: bool, reason: str = WORKER_LOST) -> None:
         self._directory.bury(worker, proved=proved, now=time.monotonic(), reason=reason)
+        if self._sharing is not None:
+            self._sharing.worker_forgotten(worker.id)
         node = self._orders.nodes.pop(worker.id, None)
         if node is not None:
             node.disconnect()

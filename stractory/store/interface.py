@@ -204,6 +204,9 @@ class Sharing(Protocol):
     def worker_gone(self, id: bytes) -> None:
         """It is dead for certain."""
 
+    def worker_forgotten(self, id: bytes) -> None:
+        """It was given up here, with or without proof."""
+
 
 class Store(Protocol):
     """One for a registry; it belongs to the loop in which it was made."""

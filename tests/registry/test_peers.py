@@ -63,6 +63,7 @@ class FakeSharing:
         self.told: Queue[News] = Queue()
         self.came: list[bytes] = []
         self.dead: list[bytes] = []
+        self.forgotten: list[bytes] = []
         self.joined: list[str] = []
 
     def join(self, address: str) -> None:
@@ -81,6 +82,9 @@ class FakeSharing:
 
     def worker_gone(self, id: bytes) -> None:
         self.dead.append(id)
+
+    def worker_forgotten(self, id: bytes) -> None:
+        self.forgotten.append(id)
 
 
 class Watched(MemoryStore):
@@ -262,6 +266,7 @@ def test_a_worker_is_dead_when_no_registry_hears_it(
     sharing.told.put(WorkerGone(b"1"))
     green_until(lambda: state(registry) == [])
     assert registry.list_workers() == [] and sharing.dead == []
+    assert sharing.forgotten == [b"1"]
 
 
 def test_who_hears_a_worker_objects_when_the_store_has_lost_it(

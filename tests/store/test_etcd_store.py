@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -12,6 +12,7 @@ from gevent.event import Event
 from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreachable, StoreWithoutQuorum
 from stractory.store import grouped
 from stractory.store.etcd import operations
+from stractory.store.etcd import presence as etcd_presence
 from stractory.store.etcd import store as etcd_store
 from stractory.store.etcd.client import Client, InDoubt
 from stractory.store.etcd.store import EtcdStore
@@ -294,6 +295,53 @@ def test_a_registry_tells_that_a_worker_is_dead_before_it_ends(
     presence.gone(worker)
     presence.close()
     assert revoked == [presence._lease_of(worker)]
+
+
+def test_what_is_not_foreseen_does_not_end_the_leases_of_workers(
+    open: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(etcd_presence, "RETRY", 0.0)
+    there, worker = open().sharing.presence, b"w" * 16
+    asked: list[object] = []
+
+    def keep_alive(ids: Sequence[int]) -> dict[int, int]:
+        asked.append(ids)
+        raise KeyError("result")
+
+    monkeypatch.setattr(there._renewing, "keep_alive", keep_alive)
+    there.come(worker)
+
+    def is_asked_again() -> bool:
+        there.heard(worker)
+        return len(asked) == 2
+
+    green_until(is_asked_again)
+
+
+def test_a_worker_that_has_gone_while_another_was_told_of_is_not_told_of_any_more(
+    open: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, workers = open().sharing.presence, {b"1" * 16, b"2" * 16}
+    told: list[bytes] = []
+
+    def make(id: bytes) -> None:
+        told.append(id)
+        if len(told) == len(workers) + 1:  # the keeper has begun
+            for other in workers - {id}:
+                there.forget(other)
+        raise StoreError("etcd does not answer")
+
+    monkeypatch.setattr(there, "_make", make)
+    for worker in workers:
+        there.come(worker)
+
+    def is_told_again() -> bool:
+        for worker in workers & there._there:
+            there.heard(worker)
+        return len(told) == len(workers) + 2
+
+    green_until(is_told_again)
+    assert told[-1] == told[-2] and there._missing == {told[-1]}
 
 
 def test_registries_that_disagree_on_when_a_worker_is_given_up_say_so(

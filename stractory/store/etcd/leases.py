@@ -52,8 +52,11 @@ class Leases:
         while True:
             gevent.sleep(self._seconds / 3)
             ids = sorted(self._ids)
-            for start in range(0, len(ids), KEEP_ALIVES):
-                self._renew(ids[start : start + KEEP_ALIVES])
+            try:
+                for start in range(0, len(ids), KEEP_ALIVES):
+                    self._renew(ids[start : start + KEEP_ALIVES])
+            except Exception:  # whatever it is, this is not the end of them
+                log.exception("leases of etcd are not renewed")
 
     def _renew(self, ids: list[int]) -> None:
         try:

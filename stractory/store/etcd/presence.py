@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 STEP = 0.25
 """Seconds in which signs of life are gathered."""
 
+RETRY = 1.0
+"""Seconds after what was not foreseen."""
+
 LEADER = 30.0
 """Seconds between looks at which member of etcd leads."""
 
@@ -40,6 +43,7 @@ class Presence:
         self._missing: set[bytes] = set()  # of which the key could not be made
         self._keeper: gevent.Greenlet[[], None] | None = None
         self._revoking = Group()
+        self._looked = -LEADER  # which member leads
         self._failing = False
 
     @property
@@ -59,14 +63,7 @@ class Presence:
         self._there.add(id)
         if self._keeper is None:
             self._keeper = gevent.spawn(self._keep)
-        try:
-            self._make(id)
-        except (StoreError, InDoubt) as error:
-            level = logging.DEBUG if self._missing else logging.WARNING
-            log.log(level, "the other registries do not hear of a worker yet: %s", error)
-            self._missing.add(id)
-        else:
-            self._missing.discard(id)
+        self._tell(id)
 
     def heard(self, id: bytes) -> None:
         """It has given a sign of life."""
@@ -74,8 +71,14 @@ class Presence:
 
     def gone(self, id: bytes) -> None:
         """It is dead for certain: the others need not wait for its lease."""
-        self._forget(id)
+        self.forget(id)
         self._revoking.spawn(self._revoke, id)
+
+    def forget(self, id: bytes) -> None:
+        """It is none of this registry's workers any more."""
+        self._signs.forget(id)
+        self._there.discard(id)
+        self._missing.discard(id)
 
     def close(self) -> None:
         """Keep none any more; others may. They have been told of the dead, unless etcd does not answer."""
@@ -85,10 +88,16 @@ class Presence:
         self._revoking.kill()
         self._renewing.close()
 
-    def _forget(self, id: bytes) -> None:
-        self._signs.forget(id)
-        self._there.discard(id)
-        self._missing.discard(id)
+    def _tell(self, id: bytes) -> None:
+        try:
+            self._make(id)
+        except (StoreError, InDoubt) as error:
+            level = logging.DEBUG if self._missing else logging.WARNING
+            log.log(level, "the other registries do not hear of a worker yet: %s", error)
+            if id in self._there:  # it may have gone meanwhile
+                self._missing.add(id)
+        else:
+            self._missing.discard(id)
 
     def _revoke(self, id: bytes) -> None:
         key, lease = self._layout.worker(id), self._lease_of(id)
@@ -114,18 +123,26 @@ class Presence:
         return int.from_bytes(digest[:8], "big") >> 2 | 1
 
     def _keep(self) -> None:
-        looked = -LEADER
         while True:
             gevent.sleep(min(STEP, self.seconds / 8))
-            if time.monotonic() - looked > LEADER:  # any other asks it for each lease
-                self._renewing.prefer_leader()
-                looked = time.monotonic()
-            for id in self._missing.intersection(self._signs.fresh(time.monotonic())):
-                self.come(id)
-            asked: set[bytes] = set()
-            while ids := self._next(asked):
-                self._renew(ids)
-                asked.update(ids)
+            try:
+                self._keep_all()
+            except Exception:  # whatever it is, all workers would be given up if this were the end
+                log.exception("leases of workers are not renewed")
+                gevent.sleep(RETRY)
+
+    def _keep_all(self) -> None:
+        """Renew what is to be renewed now."""
+        if time.monotonic() - self._looked > LEADER:  # any other asks it for each lease
+            self._looked = time.monotonic()
+            self._renewing.prefer_leader()
+        for id in self._missing.intersection(self._signs.fresh(time.monotonic())):
+            if id in self._there:  # those before may have taken long
+                self._tell(id)
+        asked: set[bytes] = set()
+        while ids := self._next(asked):
+            self._renew(ids)
+            asked.update(ids)
 
     def _next(self, asked: set[bytes]) -> list[bytes]:
         """Some whose leases are to be renewed, by what is known now: those before may have taken long."""

@@ -33,6 +33,7 @@ class EtcdSharing:
         self.worker_came = self.presence.come
         self.worker_heard = self.presence.heard
         self.worker_gone = self.presence.gone
+        self.worker_forgotten = self.presence.forget
         self._client = client
         self._layout = layout
         self._watching = client.another()
