@@ -24,11 +24,13 @@ class Away:
                 worker.condemned.add(actor.life)
         self._workers[worker.id] = worker
 
-    def take(self, id: bytes) -> Worker | None:
-        """It has come back."""
-        if worker := self._workers.pop(id, None):
+    def take(self, id: bytes) -> tuple[Worker | None, list[str]]:
+        """It has come back; the names of what it had that nobody has taken meanwhile."""
+        worker = self._workers.pop(id, None)
+        names = [*worker.abandoned] if worker else []
+        if worker:
             worker.abandoned.clear()
-        return worker
+        return worker, names
 
     def condemn(self, name: str) -> None:
         """What had this name does not get it back any more."""

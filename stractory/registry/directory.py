@@ -171,8 +171,9 @@ class Directory(Lives):
         Of two lives of a name the higher epoch stays, and a condemned one never does. What it had and no
         longer reports is gone, or waits to be made again.
         """
-        worker = self._workers.get(id) or self.away.take(id) or Worker(id, address, process, runtime, now)
-        self._workers[id] = worker
+        worker = self.hear_of(id, now) or self._workers.get(id)
+        if worker is None:
+            worker = self._workers[id] = Worker(id, address, process, runtime, now)
         worker.state, worker.last_beat, worker.parent = State.RUNNING, now, parent
         worker.address, worker.process, worker.runtime = address, process, runtime
         self._candidates.forget()
@@ -184,6 +185,7 @@ class Directory(Lives):
             if loser := Actor(report.life, worker) if over else self._adopt(worker, report, now):
                 doomed.append(loser)
         for actor in before.values():
+            actor.lost_with = b""
             if actor.promised_by:  # the order to start it may still be on its way
                 self._expect(actor)
                 continue
@@ -205,9 +207,10 @@ class Directory(Lives):
 
     def _await(self, id: bytes, process: Process, now: float) -> Worker:
         """One of which this registry was told; if it was given up here, with what it has to end."""
-        worker = self.away.take(id) or Worker(id, "", process, "", now)
-        worker.state, worker.last_beat = State.AWAITED, now
-        self._workers[id] = worker
+        worker = self.hear_of(id, now)
+        if worker is None:
+            worker = self._workers[id] = Worker(id, "", process, "", now)
+        worker.state = State.AWAITED
         return worker
 
     def _expect(self, actor: Actor) -> None:
@@ -298,6 +301,8 @@ class Directory(Lives):
         if not proved:
             self.away.add(worker)
         for actor in list(worker.actors.values()):
+            if self.shared and not proved and actor.kept:
+                actor.lost_with = worker.id
             self._lose(actor, now, reason)
 
     def expired(self, now: float) -> list[Worker]:

@@ -95,7 +95,7 @@ class Ledger(Observer):
             self._turns.hurry(actor.name)  # its last life has it no more
             definition = actor.making.definition if actor.making else None
             replaces = actor.replaces
-            epoch = self._store.create(_record(actor), definition, replaces).get()
+            epoch = self._store.create(_record(actor), definition, replaces, actor.lost_with).get()
             if epoch is None and self._directory.shared and actor.replaces == replaces:
                 raise NameTaken
             if epoch == 0:

@@ -82,7 +82,7 @@ class Lives:
         """The store has its life, with this number, before anybody was told of it."""
         self.epochs.given(epoch)
         actor.life = actor.life._replace(epoch=epoch)
-        actor.kept = True
+        actor.kept, actor.lost_with = True, b""
         if self._actors.get(actor.name) is actor:
             behind = self._behind.pop(actor.name, None)
             if behind is not None and behind.epoch > epoch:  # another's by now
@@ -96,7 +96,8 @@ class Lives:
     def withdraw(self, actor: Actor) -> None:
         """What was promised never was: another registry has the name, or this will hear that nobody has.
 
-        One that was to be made again waits, as before; nobody is told to try.
+        One that was to be made again waits, as before; nobody is told to try. Or it is where it was, if the
+        worker that it was lost with lives.
         """
         if self._actors.get(actor.name) is not actor:
             return
@@ -108,7 +109,9 @@ class Lives:
             life = actor.life._replace(epoch=actor.replaces)
             waiting = Actor(life, self.nowhere, State.WAITING, actor.making, actor.failures)
             waiting.problem = "another registry makes it again"
+            waiting.lost_with = actor.lost_with
             self._add(waiting)
+            self._put_back(waiting)
         self._reveal(actor.name)
 
     def confirm(self, actor: Actor, now: float) -> bool:
@@ -136,7 +139,7 @@ class Lives:
         ):  # else another's may be taken for it
             life = life._replace(epoch=actor.replaces)
         waiting = Actor(life, self.nowhere, State.WAITING, actor.making, failures)
-        waiting.unlearned = actor.unlearned
+        waiting.unlearned, waiting.lost_with = actor.unlearned, actor.lost_with
         waiting.problem = "" if actor.began else actor.problem
         self._add(waiting)
         self.observers.set_aside(waiting)
@@ -149,7 +152,7 @@ class Lives:
         self._drop(waiting)
         life = waiting.life._replace(epoch=self.epochs.next(wall), since=wall)
         actor = Actor(life, worker, making=waiting.making, failures=waiting.failures, replaces=waiting.epoch)
-        actor.kept = False
+        actor.kept, actor.lost_with = False, waiting.lost_with
         self._add(actor)
         return actor
 
@@ -184,6 +187,25 @@ class Lives:
             actor.worker.condemned.add(actor.life)
         if self._actors.get(actor.name) is actor:
             self._free(actor, DESTROYED)
+
+    def hear_of(self, id: bytes, now: float) -> Worker | None:
+        """A worker lives that was given up: what waits to be made again is there yet, for all that is known.
+
+        None for a worker that was not given up.
+        """
+        worker, names = self.away.take(id)
+        if worker is None:
+            return None
+        worker.state, worker.last_beat = State.LOST, now
+        self._workers[id] = worker
+        lost = [actor for name in names if (actor := self._actors.get(name)) and actor.lost_with == id]
+        for actor in lost:
+            if actor.state is State.WAITING:
+                self._put_back(actor)
+        for life in worker.condemned:  # which it is told to end
+            if (actor := self._actors.get(life.name)) and actor.lost_with == id:
+                actor.lost_with = b""
+        return worker
 
     def find(self, name: str) -> Actor | None:
         """The actor of this name in any state, or None."""
@@ -228,6 +250,18 @@ class Lives:
         """What was promised here is so no more: the name is that life's which another registry has kept."""
         if behind := self._behind.pop(name, None):
             self._take_over(behind)
+
+    def _put_back(self, waiting: Actor) -> None:
+        """The worker that it was lost with lives, and has it yet unless that has told all it has."""
+        worker = self._workers.get(waiting.lost_with)
+        if worker is None:
+            return
+        waiting.lost_with = b""
+        if worker.state in (State.LOST, State.AWAITED):
+            self._drop(waiting)
+            there = Actor(waiting.life, worker, State.LOST, waiting.making, waiting.failures)
+            there.unlearned = waiting.unlearned
+            self._add(there)
 
     def _take_over(self, actor: Actor) -> None:
         """It has its name, whatever had that before."""

@@ -170,9 +170,12 @@ class Orders:
         self._directory.withdraw(actor)
         self.isolation.end_if_idle(actor.worker)
         self._changes.notify(actor.name)
-        if self._directory.find(actor.name) is None:
+        known = self._directory.find(actor.name)
+        if known is None or known.state is State.WAITING:
             with suppress(CallTimeout):
                 self._changes.wait(actor.name, min(deadline, time.monotonic() + HEARSAY), "")
+        if known is not None and self._directory.find(actor.name) is known and known.state is State.WAITING:
+            self._directory.observers.set_aside(known)
 
     def can_take_over(self, actor: Actor) -> bool:
         """Whether another registry has promised it, and it can be started from here."""

@@ -193,7 +193,7 @@ class Peers(Observer):
             case Quarantined(digest, until):
                 self._quarantine.hear(digest, until)
             case WorkerThere(id):
-                self._living.add(id)
+                self._worker_there(id)
             case WorkerGone(id, proved):
                 self._worker_gone(id, proved)
             case RegistryThere(id, address):
@@ -229,6 +229,11 @@ class Peers(Observer):
         if actor.worker.id in self._orders.nodes:  # it is not out of reach here
             self._orders.end_there(actor)
         self._changes.notify(name)
+
+    def _worker_there(self, id: bytes) -> None:
+        self._living.add(id)
+        if self._directory.hear_of(id, time.monotonic()):
+            self._changes.notify_all()
 
     def _worker_gone(self, id: bytes, proved: bool = False) -> None:
         """A store that stood still itself tells that of workers which live: who hears one objects.
@@ -288,7 +293,8 @@ class Peers(Observer):
             self._hear(RegistryThere(id, address))
         for id in self._living - contents.workers:
             self._worker_gone(id)
-        self._living |= contents.workers
+        for id in contents.workers - self._living:
+            self._worker_there(id)
         self._quarantine.hear_all(contents.quarantine)
         there = {record.name for record in contents.records}
         for actor in [actor for actor in self._directory.actors() if actor.name not in there]:

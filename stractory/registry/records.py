@@ -74,7 +74,8 @@ class Actor:
     prove to have the name. ``promised_by``: the id of another registry, which alone knows whether the worker
     was told to start it. ``ended_here``: this registry was asked to end it, or could not start it.
     ``unlearned``: its worker has told of it, and the store has not said yet what it is made of. ``freed``: of
-    one that is not kept, an epoch below which each life of its name is over.
+    one that is not kept, an epoch below which each life of its name is over. ``lost_with``: the id of the
+    worker that the life before was given up with, without proof: the next one may begin if that is dead.
     """
 
     life: Life
@@ -92,6 +93,7 @@ class Actor:
     ended_here: bool = False
     unlearned: bool = False
     freed: int = 0
+    lost_with: bytes = b""
 
     @property
     def name(self) -> str:

@@ -35,9 +35,9 @@ class Change:
     """``touches``: the entries it has to know. ``lasting``: it is tried until it is written.
 
     Of a creation ``draft`` is the epoch of the record, ``definition`` what that refers to, and ``worker`` the
-    id of its worker; it is ``fresh`` where nothing is to be replaced. ``about``: the epoch of the life that
-    something else is about, which may be such a draft, and ``ends`` where nothing remains of that. ``work``:
-    what the store makes of it.
+    id of its worker, ``dead`` that of another that must not live; it is ``fresh`` where nothing is to be
+    replaced. ``about``: the epoch of the life that something else is about, which may be such a draft, and
+    ``ends`` where nothing remains of that. ``work``: what the store makes of it.
     """
 
     make: Callable[[Any], Any]
@@ -47,6 +47,7 @@ class Change:
     draft: int = 0
     definition: Definition | None = None
     worker: bytes = b""
+    dead: bytes = b""
     fresh: bool = False
     about: int = 0
     ends: bool = False
@@ -75,14 +76,14 @@ class GroupedStore(ABC):
     # ---- as in Store ---------------------------------------------------------------------------------
 
     def create(
-        self, record: Record, definition: Definition | None, replaces: int | None = None
+        self, record: Record, definition: Definition | None, replaces: int | None = None, dead: bytes = b""
     ) -> AsyncResult[int | None]:
         size = _options_size(record)
         make = partial(rules.create, record=record, definition=definition, replaces=replaces)
         touches = _keys(record.name, RECORD, LATEST)
-        return self._hand_in(
-            Change(make, touches, False, size, record.epoch, definition, record.worker, replaces is None)
-        )
+        workers = record.worker, dead
+        change = Change(make, touches, False, size, record.epoch, definition, *workers, replaces is None)
+        return self._hand_in(change)
 
     def adopt(self, record: Record) -> AsyncResult[bool]:
         size = _options_size(record)

@@ -228,14 +228,15 @@ class Store(Protocol):
         """What a registry before this one has left; to be called once, before any change."""
 
     def create(
-        self, record: Record, definition: Definition | None, replaces: int | None = None
+        self, record: Record, definition: Definition | None, replaces: int | None = None, dead: bytes = b""
     ) -> AsyncResult[int | None]:
         """Keep the record of a new life and what it is made of; the life's epoch.
 
         None unless the name is free, or had by a life before that was given up; with ``replaces`` unless it
         has the life of that epoch and that is not to end, or one before that, since a life that could not be
-        kept may have come between. 0 where the store knows that its worker is dead. Its snapshot remains,
-        until the new life saves its own.
+        kept may have come between. None as well where the store knows that the worker with the id ``dead``,
+        which had that life, is alive; and 0 where it knows that the one of the new life is dead. Its snapshot
+        remains, until the new life saves its own.
         """
 
     def adopt(self, record: Record) -> AsyncResult[bool]:

@@ -46,7 +46,7 @@ class MemoryStore:
         return Contents([], 0, {})
 
     def create(
-        self, record: Record, definition: Definition | None, replaces: int | None = None
+        self, record: Record, definition: Definition | None, replaces: int | None = None, dead: bytes = b""
     ) -> AsyncResult[int | None]:
         result: AsyncResult[int | None] = AsyncResult()
         result.set(rules.create(self, record, definition, replaces))

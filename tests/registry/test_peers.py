@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import gevent
 import pytest
@@ -13,7 +14,7 @@ from gevent.event import AsyncResult
 from gevent.queue import Queue
 
 from stractory.errors import ActorLost, ActorQuarantined, NoWorkers, StoreError
-from stractory.registry import peers, renewals, turns
+from stractory.registry import orders, peers, renewals, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
 from stractory.registry.service import Registry
@@ -572,6 +573,44 @@ def test_why_it_is_not_made_again_is_told(
     FakeWorker(registry, b"2")
     registry.members.goodbye(worker.worker)
     green_until(lambda: registry.list_actors("*")[0].problem.startswith("etcd has no quorum"))
+
+
+def test_what_the_store_does_not_let_begin_is_tried_again(
+    registry: Registry, worker: FakeWorker, store: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renewals, "TURN", 0.0)
+    monkeypatch.setattr(orders, "HEARSAY", 0.0)
+    creating = outcome(create, registry, restart="always")
+    worker.told("create").answer.set()
+    creating.get(timeout=LIMIT)
+    dead: list[bytes] = []
+
+    def create_in_store(*asked: Any) -> AsyncResult[int | None]:
+        dead.append(asked[-1])
+        result: AsyncResult[int | None] = AsyncResult()
+        result.set(None if len(dead) == 1 else asked[0].epoch)
+        return result
+
+    monkeypatch.setattr(store, "create", create_in_store)
+    other = FakeWorker(registry, b"2")
+    registry.members.given_up(worker.worker, False)
+    other.told("create").answer.set()
+    green_until(lambda: state(registry) == ["running"])
+    assert dead == [b"1", b"1"]
+
+
+def test_what_waits_is_where_it_was_when_another_registry_hears_its_worker(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    creating = outcome(create, registry, restart="always")
+    worker.told("create").answer.set()
+    info = creating.get(timeout=LIMIT)
+    registry.members.given_up(worker.worker, False)
+    assert state(registry) == ["waiting"]
+    sharing.told.put(WorkerThere(b"1"))
+    green_until(lambda: state(registry) == ["lost"])
+    (location,) = registry.lookup(["room"])
+    assert location.epoch == info.epoch
 
 
 def test_what_was_begun_while_all_was_read_anew_is_not_taken_for_over(

@@ -221,10 +221,10 @@ def report_lasting(sharing: Sharing, epoch: int = 100) -> None:
     sharing.directory.report(worker, Report(lasting("room", epoch), Phase.RUNNING), 1.0)
 
 
-def bury(sharing: Sharing) -> None:
+def bury(sharing: Sharing, proved: bool = True) -> None:
     worker = sharing.directory.find_worker(b"1")
     assert worker is not None
-    sharing.directory.bury(worker, proved=True, now=2.0)
+    sharing.directory.bury(worker, proved=proved, now=2.0)
 
 
 def test_what_stands_behind_a_promise_comes_back_when_its_worker_dies(

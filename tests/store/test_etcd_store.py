@@ -279,6 +279,16 @@ def test_nothing_is_created_on_a_worker_that_is_dead(open: Open) -> None:
     assert first.create(record("room", epoch + 1), ECHO, epoch).get() == 0
 
 
+def test_no_life_follows_one_whose_worker_lives(open: Open) -> None:
+    first, second = open(), open()
+    before = b"before"
+    second.sharing.worker_came(before)
+    epoch = create(first, "room", 5)
+    assert first.create(record("room", epoch + 1), ECHO, epoch, before).get() is None
+    second.sharing.worker_gone(before)
+    assert green_until(lambda: first.create(record("room", epoch + 1), ECHO, epoch, before).get()) > epoch
+
+
 def test_a_registry_tells_that_a_worker_is_dead_before_it_ends(
     open: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,7 +23,8 @@ from stractory.store.rules import DEFINITION, RECORD
 class Attempt:
     """To make one change of what is called ``name``. ``made``: what it gives, once it is ``done``.
 
-    ``by``: the id of the registry. ``alive``: the key of its worker that has to be there, if any.
+    ``by``: the id of the registry. ``alive``: the key of its worker that has to be there, if any; ``dead``:
+    that of another which has not.
     ``after``: the creation of that name that was under way, or of which nobody knew whether it was done, when
     this was handed in: then whoever makes this change knows the life by the draft alone. ``unreferred``: as
     the view has it.
@@ -38,6 +39,7 @@ class Attempt:
         after: Attempt | None,
         by: bytes,
         alive: bytes,
+        dead: bytes,
     ) -> None:
         self.change = change
         self.name = name
@@ -49,6 +51,7 @@ class Attempt:
         self._after = after
         self._by = by
         self._alive = alive
+        self._dead = dead
         self._key = layout.key(RECORD + name.encode())
         self._seen: Seen | None = None
         if change.fresh and after is None:
@@ -63,7 +66,7 @@ class Attempt:
         """What has to be known."""
         keys = [self._layout.key(entry) for entry in self.change.touches]
         keys.append(self._layout.ending(self.name))
-        return [*keys, self._alive] if self._alive else keys
+        return [*keys, *filter(None, (self._alive, self._dead))]
 
     @property
     def in_doubt(self) -> Attempt | None:
@@ -81,6 +84,9 @@ class Attempt:
             return operations.nested(operations.transaction([], map(operations.look, self._keys)))
         if self._alive and self._seen.get(self._alive, ...) is None:
             self.done, self.made = True, 0
+            return None
+        if self._seen.get(self._dead) is not None:
+            self.done, self.made = True, None
             return None
         next = self._numbers.epoch(revision + 1)
         known_as = self._known_as(self._seen.get(self._key))

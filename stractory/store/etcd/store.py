@@ -204,7 +204,8 @@ class EtcdStore(GroupedStore):
         creation = self._creations.get(name)
         after = creation.in_doubt if creation else None
         alive = self._layout.worker(change.worker) if change.worker in self.sharing.presence else b""
-        change.work = Attempt(change, self._layout, self._numbers, name, after, self._seat.id, alive)
+        dead = self._layout.worker(change.dead) if change.dead else b""
+        change.work = Attempt(change, self._layout, self._numbers, name, after, self._seat.id, alive, dead)
         if change.draft:
             self._creations[name] = change.work
         return super()._hand_in(change)
