@@ -93,7 +93,9 @@ def open_store(settings: Settings, folder: Path | None, ring: KeyRing) -> Store:
         if folder:
             DataDirectory(folder)  # for what else there is; locked until this process ends
             warn_of_what_is_not_read(folder)
-        return EtcdStore(client, settings.etcd_prefix, secrets)
+        store = EtcdStore(client, settings.etcd_prefix, secrets)
+        log.info("the names are in etcd, below %s", settings.etcd_prefix)
+        return store
     if folder:
         from stractory.store.durable import DurableStore
 
