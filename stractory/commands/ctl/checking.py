@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def ping(session: Session) -> int:
     others += [("isolated" if worker.isolated else "worker", worker.address) for worker in workers]
     rows = [_row("registry", here, took)]
     rows += Pool(len(others) or 1).map(partial(_ping, session.endless or PATIENCE), others)
+    count = len(client.registries)  # in an order of the client's own, as many are to be spread
+    rows[:count] = sorted(rows[:count], key=itemgetter("address"))
     session.output.table(PINGED, rows)
     return WELL if all(row["reachable"] for row in rows) else UNREACHABLE
 

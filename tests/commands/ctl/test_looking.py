@@ -165,6 +165,15 @@ def test_ping(ctl: Ctl, factory: Cluster) -> None:
     assert all(row["reachable"] and row["seconds"] > 0 and not row["problem"] for row in rows)
 
 
+def test_registries_are_pinged_in_order(ctl: Ctl, factory: Cluster) -> None:
+    named = [*(f"127.0.0.1:{port}" for port in range(1, 8)), factory.address]
+    run = ctl.run("ping", "--json", "--registry", ",".join(named))
+    assert run.returncode == 4
+    rows = [row for row in json.loads(run.stdout) if row["what"] == "registry"]
+    assert [row["address"] for row in rows] == sorted(named)
+    assert [row["address"] for row in rows if row["reachable"]] == [factory.address]
+
+
 def test_pinging_a_worker_that_does_not_answer(ctl: Ctl, strac: stractory.Client) -> None:
     worker = min(strac.workers())
     os.kill(worker.pid, signal.SIGSTOP)
