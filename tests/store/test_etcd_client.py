@@ -400,7 +400,7 @@ def test_a_watch_goes_on_without_a_gap_when_its_member_goes_away(
 def test_a_watch_from_what_is_not_known_any_more(client: Client, key: bytes) -> None:
     first = put(client, key, b"one")
     second = put(client, key, b"two")
-    client._once("/v3/kv/compaction", b'{"revision": "%d"}' % second)
+    client._once("/v3/kv/compaction", b'{"revision": "%d"}' % second, lambda endpoint, body: body)
     watched = Watched(client, key, first)
     told = watched.next()
     assert isinstance(told, Compacted) and told.revision >= second

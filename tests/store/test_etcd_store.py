@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreachable, StoreWithoutQuorum
 from stractory.store import grouped
-from stractory.store.etcd import operations
+from stractory.store.etcd import operations, reading
 from stractory.store.etcd import presence as etcd_presence
 from stractory.store.etcd import store as etcd_store
 from stractory.store.etcd.client import Client, InDoubt
@@ -79,7 +79,7 @@ def write(store: EtcdStore, key: bytes, value: bytes) -> None:
 
 
 def revision_of(store: EtcdStore, name: str) -> int:
-    entry = store._read_one(key_of(store, name))
+    entry = store._reader.one(key_of(store, name))
     assert entry is not None
     return entry.revision
 
@@ -144,7 +144,7 @@ def test_epochs_of_another_etcd_are_above_those_before(
 
 
 def test_more_names_than_are_read_at_a_time(open: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(etcd_store, "PAGE", 7)
+    monkeypatch.setattr(reading, "PAGE", 7)
     store = open()
     for result in [store.create(record(f"room-{number}", 5), ECHO) for number in range(30)]:
         result.get()
@@ -179,11 +179,11 @@ def test_what_was_altered_is_not_taken(open: Open, caplog: pytest.LogCaptureFixt
     store = open()
     create(store, "room", 5)
     create(store, "other", 5)
-    entry = store._read_one(key_of(store, "other"))
+    entry = store._reader.one(key_of(store, "other"))
     assert entry is not None
     write(store, key_of(store, "room"), entry.value)  # a good one, but of another name
     assert [found.name for found in open().load().records] == ["other"]
-    assert "what etcd has of the name 'room' was altered, and is not taken" in caplog.text
+    assert "names/room' was altered, and is not taken" in caplog.text
 
 
 def test_another_cluster_key_is_refused(open: Open) -> None:
@@ -256,7 +256,7 @@ def test_a_registry_that_was_taken_for_gone_takes_a_new_seat(open: Open) -> None
     create(store, "room", 5)
     store._client.revoke(store._seat._lease)
     assert create(store, "hall", 5)
-    assert store._read_one(store._layout.registry(store._seat.id)) is not None
+    assert store._reader.one(store._layout.registry(store._seat.id)) is not None
 
 
 def test_an_end_that_is_told_by_a_draft_is_not_that_of_anothers_life(open: Open) -> None:
@@ -410,12 +410,11 @@ def _as_it_began(news: News) -> News:
     return news
 
 
-def test_what_is_not_known_any_more_is_read_anew(open: Open) -> None:
+def test_what_is_not_known_any_more_is_read_anew(open: Open, etcd: Etcd) -> None:
     first, second = open(), open()
     first.load()
     create(second, "room", 5)
-    revision = second._revision
-    second._client._once("/v3/kv/compaction", b'{"revision": "%d"}' % revision)
+    etcd.compact()
     news = next(first.sharing.news())
     assert isinstance(news, Anew)
     (found,) = news.contents.records
@@ -434,8 +433,8 @@ def test_a_worker_lives_as_long_as_one_registry_hears_it(open: Open) -> None:
     key = first._layout.worker(worker)
     with pytest.raises(gevent.Timeout):
         green_until(lambda: second.sharing.worker_heard(worker), timeout=3.0)
-    assert first._read_one(key) is not None
-    green_until(lambda: first._read_one(key) is None)
+    assert first._reader.one(key) is not None
+    green_until(lambda: first._reader.one(key) is None)
 
 
 # ---- faults ------------------------------------------------------------------------------------------------
@@ -510,7 +509,7 @@ def test_what_has_happened_is_written_when_etcd_is_back(
     deleted = store.delete("room", epoch)
     with pytest.raises(StoreUnreachable):
         deleted.get()
-    green_until(lambda: store._read_one(key_of(store, "room")) is None)
+    green_until(lambda: store._reader.one(key_of(store, "room")) is None)
     assert create(store, "room", epoch + 1)
     assert "no actor can be created until it can" in caplog.text
     green_until(lambda: not store.failing)
@@ -545,7 +544,7 @@ def test_a_full_etcd_names_its_reason(
     for result in (adopted, refused):
         with pytest.raises(StoreFull):
             result.get()
-    green_until(lambda: store._read_one(key_of(store, "room")) is None)  # which takes no room
+    green_until(lambda: store._reader.one(key_of(store, "room")) is None)  # which takes no room
     green_until(deleted.successful)
 
 
@@ -576,7 +575,7 @@ def test_no_quorum(three_members: Etcd, open_at_three: Open, monkeypatch: pytest
     store.delete("hall", epoch + 1)  # as the registry does
     deleted = store.delete("room", epoch)
     three_members.mend()
-    green_until(lambda: store._read_one(key_of(store, "room")) is None)
+    green_until(lambda: store._reader.one(key_of(store, "room")) is None)
     green_until(deleted.ready)
     assert create(store, "hall", epoch + 1)
 

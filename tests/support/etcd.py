@@ -173,7 +173,7 @@ class Etcd:
     def compact(self) -> None:
         """What happened until now is not known any more."""
         revision = self.client.range(operations.range_of(b"-")).revision
-        self.client._once("/v3/kv/compaction", b'{"revision": "%d"}' % revision)
+        self.client._once("/v3/kv/compaction", b'{"revision": "%d"}' % revision, lambda endpoint, body: body)
 
     def make_room(self) -> None:
         """What an operator does where the only member is full: compact, defragment, disarm the alarm."""

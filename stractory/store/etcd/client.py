@@ -15,19 +15,22 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPResponse
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 
 from stractory.errors import StoreError, StoreUnreachable, StoreWithoutQuorum
 from stractory.store.etcd import operations
-from stractory.store.etcd.connection import FAILURES, Credentials, Member, NotSent, Security
+from stractory.store.etcd.connection import FAILURES, Credentials, Member, NotSent, Security, whole
+from stractory.store.etcd.identity import Identity
 from stractory.store.etcd.operations import Comparison, Found, Operation, Outcome
-from stractory.store.etcd.reasons import Remedy, refusal, unreachable
+from stractory.store.etcd.reasons import Remedy, no_answer, refusal, unreachable
+
+T = TypeVar("T")
 
 REQUEST_LIMIT = 1.0
 """Seconds that a member has to answer."""
@@ -56,6 +59,7 @@ class Client:
         security = Security(credentials or Credentials()) if secured else None
         self._members = deque(Member(endpoint, security) for endpoint in endpoints)
         self._security = security
+        self.identity = Identity()
 
     @property
     def endpoints(self) -> list[str]:
@@ -67,6 +71,7 @@ class Client:
         client = Client(())
         client._members.extend(Member(member.endpoint, self._security) for member in self._members)
         client._security = self._security
+        client.identity = self.identity
         return client
 
     def close(self) -> None:
@@ -78,21 +83,37 @@ class Client:
 
     def range(self, asked: Mapping[str, Any], patience: float = 0.0) -> Found:
         """What operations.range_of() asks for. Raises StoreError."""
-        return operations.found(json.loads(self._repeat("/v3/kv/range", _json(asked), patience)))
+        since = self.identity.revision
+
+        def read(endpoint: str, body: bytes) -> Found:
+            told = json.loads(body)
+            found = operations.found(told)
+            self.identity.check(endpoint, told["header"], since)
+            return found
+
+        return self._repeat("/v3/kv/range", _json(asked), patience, read)
 
     def transact(
         self, compare: Sequence[Comparison], then: Sequence[Operation], otherwise: Sequence[Operation] = ()
     ) -> Outcome:
         """Do ``then`` if all comparisons hold, else ``otherwise``. Raises StoreError, or InDoubt."""
         asked = operations.transaction(compare, then, otherwise)
-        return operations.outcome(json.loads(self._once("/v3/kv/txn", _json(asked))))
+        since = self.identity.revision
+
+        def read(endpoint: str, body: bytes) -> Outcome:
+            told = json.loads(body)
+            outcome = operations.checked(asked, told)
+            self.identity.check(endpoint, told["header"], since)
+            return outcome
+
+        return self._once("/v3/kv/txn", _json(asked), read)
 
     # ---- leases --------------------------------------------------------------------------------------
 
     def grant(self, id: int, seconds: int, patience: float = 0.0) -> None:
         """Make a lease. Raises StoreError."""
         try:
-            self._repeat("/v3/lease/grant", _json({"ID": str(id), "TTL": str(seconds)}), patience)
+            self._repeat("/v3/lease/grant", _json({"ID": str(id), "TTL": str(seconds)}), patience, _any)
         except StoreError as error:
             if "lease already exists" not in str(error):
                 raise
@@ -100,7 +121,7 @@ class Client:
     def revoke(self, id: int, patience: float = 0.0) -> None:
         """End a lease, with the keys that it keeps. Raises StoreError."""
         try:
-            self._repeat("/v3/lease/revoke", _json({"ID": str(id)}), patience)
+            self._repeat("/v3/lease/revoke", _json({"ID": str(id)}), patience, _any)
         except StoreError as error:
             if "lease not found" not in str(error):
                 raise
@@ -111,9 +132,7 @@ class Client:
         Raises StoreError.
         """
         lines = b"\n".join(_json({"ID": str(id)}) for id in ids)
-        told = self._repeat("/v3/lease/keepalive", lines, patience)
-        renewed = [json.loads(line)["result"] for line in told.splitlines() if b'"result"' in line]
-        return {int(lease["ID"]): int(lease.get("TTL", 0)) for lease in renewed}
+        return self._repeat("/v3/lease/keepalive", lines, patience, _renewed)
 
     # ---- watches -------------------------------------------------------------------------------------
 
@@ -123,13 +142,13 @@ class Client:
         member = self._members[0]
         with member.stream("/v3/watch", _json({"create_request": asked}), REQUEST_LIMIT) as response:
             if response.status != HTTPStatus.OK:
-                raise refusal(member.endpoint, response.status, response.read()).error
+                raise refusal(member.endpoint, response.status, whole(response)).error
             yield response
 
     def prefer_leader(self) -> None:
         """Ask the member that leads first, from now on, if one of these does."""
         for _ in range(len(self._members)):
-            with suppress(*FAILURES, ValueError):
+            with suppress(*FAILURES, *operations.MALFORMED):
                 told = json.loads(self._members[0].ask("/v3/maintenance/status", b"{}", REQUEST_LIMIT).body)
                 if "leader" in told and told["leader"] == told["header"]["member_id"]:
                     return
@@ -141,21 +160,21 @@ class Client:
 
     # ---- requests ------------------------------------------------------------------------------------
 
-    def _repeat(self, path: str, asked: bytes, patience: float) -> bytes:
+    def _repeat(self, path: str, asked: bytes, patience: float, read: Callable[[str, bytes], T]) -> T:
         """The answer of whichever member gives one; each is tried for as long as the patience, but once."""
         deadline = time.monotonic() + patience
         while True:
             try:
-                return self._once(path, asked, repeat=True)
+                return self._once(path, asked, read, repeat=True)
             except StoreUnreachable:
                 if time.monotonic() >= deadline:
                     raise
             gevent.sleep(RETRY)
 
-    def _once(self, path: str, asked: bytes, repeat: bool = False) -> bytes:
-        """The answer of a member; the next is asked where one has certainly not done it, or with ``repeat``.
+    def _once(self, path: str, asked: bytes, read: Callable[[str, bytes], T], repeat: bool = False) -> T:
+        """What is ``read`` in the answer of a member, whose endpoint that is told as well.
 
-        Raises StoreError, and InDoubt.
+        The next is asked where one has certainly not done it, or with ``repeat``. Raises StoreError, InDoubt.
         """
         last: StoreError | None = None
         for _ in range(len(self._members)):
@@ -163,12 +182,16 @@ class Client:
             try:
                 answer = member.ask(path, asked, REQUEST_LIMIT)
                 if answer.status == HTTPStatus.OK:
-                    return answer.body
+                    return read(member.endpoint, answer.body)
                 error, remedy = refusal(member.endpoint, *answer)
+            except StoreUnreachable as lie:
+                error, remedy = lie, Remedy.IN_DOUBT
             except NotSent as failure:
                 error, remedy = unreachable(member.endpoint, failure), Remedy.ELSEWHERE
             except FAILURES as failure:
                 error, remedy = unreachable(member.endpoint, failure), Remedy.IN_DOUBT
+            except operations.MALFORMED as failure:
+                error, remedy = no_answer(member.endpoint, failure)
             if remedy is Remedy.NONE:
                 raise error
             self.go_on()
@@ -178,6 +201,17 @@ class Client:
                 last = error
         assert last is not None  # noqa: S101  # for the type checker: there is an endpoint
         raise last
+
+
+def _any(endpoint: str, body: bytes) -> bytes:
+    """Nobody looks at it."""
+    return body
+
+
+def _renewed(endpoint: str, body: bytes) -> dict[int, int]:
+    """The seconds that each lease has."""
+    renewed = [json.loads(line)["result"] for line in body.splitlines() if b'"result"' in line]
+    return {int(lease["ID"]): int(lease.get("TTL", 0)) for lease in renewed}
 
 
 def _json(value: Any) -> bytes:

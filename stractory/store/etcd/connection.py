@@ -22,6 +22,9 @@ _poll: Callable[[], select.poll] = get_original("select", "poll")  # which takes
 KEPT = 4
 """Most idle connections to a member."""
 
+ANSWER_LIMIT = 256 * 1024 * 1024
+"""Most bytes of an answer: a group of changes may look at as many large records as it has changes."""
+
 HEADERS = {"Content-Type": "application/json", "Grpc-Metadata-hasleader": "true"}
 """The second has a member that knows no leader say so at once, also while it serves a watch."""
 
@@ -39,6 +42,13 @@ class Credentials(NamedTuple):
 
 class NotSent(OSError):
     """The request has not left: nobody has done anything."""
+
+
+class TooLarge(HTTPException):
+    """An answer has no end, or one that is too far away."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"an answer of more than {limit} bytes")
 
 
 class Security:
@@ -101,7 +111,7 @@ class Member:
             try:
                 connection.request("POST", path, body, HEADERS)
                 response = connection.getresponse()
-                answer = Answer(response.status, response.read())
+                answer = Answer(response.status, whole(response))
             except BaseException:
                 connection.close()
                 raise
@@ -145,6 +155,14 @@ class Member:
                 raise NotSent(error.strerror or str(error)) from None
             raise
         return connection
+
+
+def whole(response: HTTPResponse) -> bytes:
+    """All of an answer. Raises FAILURES, TooLarge among them."""
+    body = response.read(ANSWER_LIMIT)
+    if len(body) == ANSWER_LIMIT:
+        raise TooLarge(ANSWER_LIMIT)
+    return body
 
 
 def _has_ended(connection: _Connection) -> bool:

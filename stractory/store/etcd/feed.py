@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from stractory.store.etcd import watches
+from stractory.store.etcd.altered import altered_key
 from stractory.store.etcd.client import Client
 from stractory.store.etcd.layout import DEAD, Layout, Numbers
 from stractory.store.etcd.operations import Entry
@@ -27,16 +28,25 @@ from stractory.store.rules import QUARANTINE, RECORD
 
 
 class Feed:
-    """All that happens after ``revision``. ``read``: what there is, and at which revision."""
+    """All that happens after ``revision``. ``read``: what there is, and at which revision.
+
+    ``mark_again`` is called when somebody has taken the mark away.
+    """
 
     def __init__(
-        self, client: Client, layout: Layout, numbers: Numbers, read: Callable[[], tuple[Contents, int]]
+        self,
+        client: Client,
+        layout: Layout,
+        numbers: Numbers,
+        read: Callable[[], tuple[Contents, int]],
+        mark_again: Callable[[], None],
     ) -> None:
         self.revision = 0
         self._client = client
         self._layout = layout
         self._numbers = numbers
         self._read = read
+        self._mark_again = mark_again
 
     def news(self) -> Iterator[News]:
         """For ever, one after another, those of own changes too. Raises StoreError."""
@@ -49,12 +59,21 @@ class Feed:
                         yield Anew(contents)
                         continue
                     self.revision = _revision(event)
-                    if (told := self._told(event, beside)) is not None:
+                    try:
+                        told = self._told(event, beside)
+                    except ValueError:  # of a key that no registry has made
+                        altered_key(_key(event))
+                        continue
+                    if told is not None:
                         yield told
 
     def _told(self, event: Written | Deleted, beside: Mapping[bytes, Entry]) -> News | None:
-        layout = self._layout
-        key = event.entry.key if isinstance(event, Written) else event.key
+        """Raises ValueError for a key of others'."""
+        layout, key = self._layout, _key(event)
+        if isinstance(event, Written) and layout.is_heard(key) and layout.open(event.entry) is None:
+            raise ValueError("altered")
+        if key == layout.mark and isinstance(event, Deleted):
+            self._mark_again()
         if key.startswith(layout.folder(RECORD)):
             return self._of_name(key, event, beside)
         if key.startswith(layout.endings) and isinstance(event, Written):
@@ -85,6 +104,10 @@ class Feed:
             return Freed(name, self._numbers.epoch(_revision(event)))
         record = self._layout.record(event.entry, beside.get(self._layout.ending(name)), self._numbers)
         return None if record is None else Begun(record)
+
+
+def _key(event: Written | Deleted) -> bytes:
+    return event.entry.key if isinstance(event, Written) else event.key
 
 
 def _revision(event: Written | Deleted) -> int:

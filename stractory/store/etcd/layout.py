@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 from stractory.net.process import Process
 from stractory.store.etcd.operations import Entry
-from stractory.store.interface import Record, Snapshot
+from stractory.store.interface import Record
 from stractory.store.rules import DEFINITION, LATEST, QUARANTINE, RECORD, SNAPSHOT
 from stractory.store.seals import Seals
 from stractory.wire.codec import pack, unpack
@@ -84,6 +84,14 @@ class Place(NamedTuple):
     lease: float = 0.0
 
 
+def _from_hex(text: bytes) -> bytes:
+    """What hex() has made this of, and nothing else that means the same. Raises ValueError."""
+    found = bytes.fromhex(text.decode())
+    if found.hex().encode() != text:
+        raise ValueError("not as hex() writes it")
+    return found
+
+
 class Layout:
     """Below ``prefix``. The first of the ``secrets`` makes seals; those made with any of them are good."""
 
@@ -92,6 +100,11 @@ class Layout:
         self._seals = [Seals(secret) for secret in secrets]
         self.mark, self.quota = self.prefix + b"mark", self.prefix + b"quota"
         self.registries, self.workers = self.prefix + b"registries/", self.prefix + b"workers/"
+
+    @property
+    def title(self) -> str:
+        """How errors speak of the prefix."""
+        return self.prefix.decode().rstrip("/")
 
     # ---- keys ----------------------------------------------------------------------------------------
 
@@ -105,9 +118,9 @@ class Layout:
         return self.folder(table) + (name.hex().encode() if table in _BY_DIGEST else name)
 
     def name(self, key: bytes, table: bytes) -> bytes:
-        """The name, or the digest, of a key in a table of the rules."""
+        """The name, or the digest, of a key in a table of the rules. Raises ValueError for any other."""
         name = key.removeprefix(self.folder(table))
-        return bytes.fromhex(name.decode()) if table in _BY_DIGEST else name
+        return _from_hex(name) if table in _BY_DIGEST else name
 
     def ending(self, name: str) -> bytes:
         """Where it stands that a life is to end."""
@@ -122,13 +135,18 @@ class Layout:
         return self.workers + id.hex().encode()
 
     def id_in(self, key: bytes, folder: bytes) -> bytes:
-        """That of which it is the key."""
-        return bytes.fromhex(key.removeprefix(folder).decode())
+        """That of which it is the key. Raises ValueError for any other."""
+        return _from_hex(key.removeprefix(folder))
 
     @property
     def folders(self) -> list[bytes]:
         """What all keys begin with that last and whose values are sealed, but the mark."""
         return [*(self.folder(table) for table in _FOLDERS), self.endings, self.uses]
+
+    def is_heard(self, key: bytes) -> bool:
+        """Whether registries hear what others write there; the rest is looked at when somebody reads it."""
+        folders = self.folder(RECORD), self.folder(QUARANTINE), self.endings, self.registries, self.workers
+        return key.startswith(folders)
 
     @property
     def endings(self) -> bytes:
@@ -145,9 +163,9 @@ class Layout:
         return self.uses + digest.hex().encode() + b"/"
 
     def digest_of_use(self, key: bytes) -> bytes:
-        """Of which definition it is one."""
+        """Of which definition it is one. Raises ValueError for any other."""
         digest, _, _ = key.removeprefix(self.uses).partition(b"/")
-        return bytes.fromhex(digest.decode())
+        return _from_hex(digest)
 
     # ---- values --------------------------------------------------------------------------------------
 
@@ -201,11 +219,6 @@ class Layout:
         """What is to end there."""
         content = self.content(entry)
         return None if content is None else Ending(*content)
-
-    def snapshot(self, entry: Entry | None) -> Snapshot | None:
-        """Of a name."""
-        content = self.content(entry)
-        return None if content is None else Snapshot(*content)
 
     def place_value(self, key: bytes, place: Place, nonce: bytes) -> bytes:
         """What a registry says of itself, never the same."""

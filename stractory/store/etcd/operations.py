@@ -17,6 +17,10 @@ Comparison = Mapping[str, Any]
 """What has to be so for a transaction to do what it is to do."""
 
 
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What is raised where something is read that is no answer of etcd's."""
+
+
 class Entry(NamedTuple):
     """``revision``: of all etcd has, when this key was written last."""
 
@@ -137,6 +141,19 @@ def outcome(told: Mapping[str, Any]) -> Outcome:
     """Of a whole transaction, or of a nested one."""
     revision = int(told["header"].get("revision", 0))
     return Outcome(bool(told.get("succeeded")), told.get("responses", []), revision)
+
+
+def checked(asked: Mapping[str, Any], told: Mapping[str, Any]) -> Outcome:
+    """Of a transaction: each operation that was to be done has its response. Raises MALFORMED."""
+    found = outcome(told)
+    done = asked["success" if found.succeeded else "failure"]
+    for operation, response in zip(done, found.responses, strict=True):
+        match operation:
+            case {"request_txn": nested}:
+                checked(nested, response["response_txn"])
+            case {"request_range": _}:
+                looked(response)
+    return found
 
 
 def of_nested(response: Mapping[str, Any]) -> Outcome:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from stractory.errors import StoreError, StoreFull, StoreUnreachable, StoreWithoutQuorum
+from stractory.store.etcd.operations import MALFORMED
 
 
 class Remedy(Enum):
@@ -28,6 +29,9 @@ class Refusal(NamedTuple):
     remedy: Remedy
 
 
+_LONGEST = 300
+"""Most characters of what a stranger may have said."""
+
 _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED = 3, 8
 """Codes of gRPC."""
 
@@ -43,10 +47,11 @@ def refusal(endpoint: str, status: int, body: bytes) -> Refusal:
             message, code = str(streamed["message"]), int(streamed["grpc_code"])
         else:
             message, code = str(told["message"]), int(told["code"])
-    except (ValueError, TypeError, KeyError):
+    except MALFORMED:  # what stands before it, perhaps, and that may have passed it on
         return Refusal(
-            StoreError(f"{endpoint} is no etcd: it answers with HTTP status {status}"), Remedy.NONE
+            StoreUnreachable(f"{endpoint} is no etcd: it answers with HTTP status {status}"), Remedy.IN_DOUBT
         )
+    message = _short(message)
     if message == "etcdserver: no leader":  # it was looked for before anything else
         return Refusal(without_quorum(endpoint), Remedy.ELSEWHERE)
     if code == _RESOURCE_EXHAUSTED and "space" in message:
@@ -57,6 +62,17 @@ def refusal(endpoint: str, status: int, body: bytes) -> Refusal:
     if code in _NEVER_DONE:
         return Refusal(StoreError(f"etcd refuses: {message}"), Remedy.NONE)
     return Refusal(StoreUnreachable(f"etcd at {endpoint}: {message}"), Remedy.IN_DOUBT)
+
+
+def no_answer(endpoint: str, why: object) -> Refusal:
+    """Something that is no answer of etcd's, whatever it has done."""
+    error = StoreUnreachable(f"{endpoint} does not answer as etcd does ({type(why).__name__}: {_short(why)})")
+    return Refusal(error, Remedy.IN_DOUBT)
+
+
+def _short(why: object) -> str:
+    text = str(why)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
 def without_quorum(endpoint: str) -> StoreWithoutQuorum:

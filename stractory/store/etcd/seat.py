@@ -18,6 +18,9 @@ from stractory.store.etcd.operations import Comparison
 NONCE = 8
 """Bytes."""
 
+ATTEMPTS = 10
+"""Most in a row that find it otherwise than the one before has told: mostly the second does."""
+
 LEASE = 10
 """Seconds after which a registry that stands still counts as gone."""
 
@@ -54,10 +57,16 @@ class Seat:
     def renew(self, patience: float) -> None:
         """Have it certain what was done. Raises StoreError."""
         deadline = time.monotonic() + patience
+        attempts = 0
         with self._renewing:
             while self._is_stale:
+                attempts += 1
                 try:
                     self._try_to_renew()
+                    if self._is_stale and attempts >= ATTEMPTS:
+                        raise StoreUnreachable(
+                            "etcd does not let this registry take its seat, and does not say why"
+                        )
                 except (InDoubt, StoreUnreachable) as error:
                     if time.monotonic() >= deadline:
                         raise error.reason if isinstance(error, InDoubt) else error from None

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class EtcdSharing:
-    """A Sharing. ``read``: what there is, and at which revision."""
+    """A Sharing. ``read``: what there is, and at which revision. ``mark_again``: as of a Feed."""
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class EtcdSharing:
         numbers: Numbers,
         seat: Seat,
         read: Callable[[], tuple[Contents, int]],
+        mark_again: Callable[[], None],
     ) -> None:
         self.id = seat.id
         self.presence = Presence(client, layout)
@@ -39,7 +40,7 @@ class EtcdSharing:
         self._watching = client.another()
         self._seat = seat
         self._read = read
-        self._feed = Feed(self._watching, layout, numbers, read)
+        self._feed = Feed(self._watching, layout, numbers, read, mark_again)
 
     def load(self) -> Contents:
         """What there is; news() begins with what happens after that. Raises StoreError."""

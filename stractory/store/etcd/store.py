@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gevent
@@ -15,22 +15,21 @@ from stractory.store.etcd import operations
 from stractory.store.etcd.attempts import Attempt, name_of
 from stractory.store.etcd.client import RETRY, Client, InDoubt
 from stractory.store.etcd.layout import VERSION, Layout, Numbers
-from stractory.store.etcd.operations import Entry, Operation, Outcome
+from stractory.store.etcd.operations import Comparison, Entry, Operation, Outcome
+from stractory.store.etcd.reading import FEW, PATIENCE, Reader
 from stractory.store.etcd.resealing import sealed_anew
 from stractory.store.etcd.seat import Seat
 from stractory.store.etcd.sharing import EtcdSharing
 from stractory.store.grouped import Change, GroupedStore
 from stractory.store.interface import Contents, Snapshot
 from stractory.store.rules import DEFINITION, QUARANTINE, RECORD, SNAPSHOT
+from stractory.wire.codec import unpack
 from stractory.wire.shipping import Definition
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0
-"""Seconds for which a change waits while etcd finds another leader: that takes it one or two."""
-
-PAGE, FEW = 1000, 10
-"""Most entries that are read at a time; where they may be large."""
+ROUNDS = 100
+"""Most steps of a group of changes: each takes two, and some more where others are faster."""
 
 LARGEST = 1_100_000
 """Bytes of a change, which may be the last of its group: etcd takes no request of more than 1.5 MiB."""
@@ -53,6 +52,7 @@ class EtcdStore(GroupedStore):
         super().__init__("the registry's store in etcd")
         self._client = client
         self._layout = Layout(prefix, secrets)
+        self._reader = Reader(client, self._layout)
         self._seat = Seat(client, self._layout)
         self._creations: dict[str, Attempt] = {}  # under way, or in doubt
         self._defined: set[bytes] = set()  # definitions that are there, for all that is known
@@ -64,7 +64,9 @@ class EtcdStore(GroupedStore):
             self._seat.close()
             client.close()
             raise
-        self.sharing = EtcdSharing(client, self._layout, self._numbers, self._seat, self._read_all)
+        self.sharing = EtcdSharing(
+            client, self._layout, self._numbers, self._seat, self._read_all, self._mark_again
+        )
 
     # ---- as in Store ---------------------------------------------------------------------------------
 
@@ -73,44 +75,40 @@ class EtcdStore(GroupedStore):
 
     def _read_all(self) -> tuple[Contents, int]:
         """What there is, and all that was done until this revision is in that."""
-        layout = self._layout
+        layout, reader = self._layout, self._reader
         began = self._client.range(operations.range_of(layout.mark), PATIENCE).revision
-        names = self._read(layout.folder(RECORD))
-        endings = {entry.key: entry for entry in self._read(layout.endings)}
+        endings = {entry.key: entry for entry in reader.good(reader.below(layout.endings))}
         records = []
-        for entry in names:
-            name = layout.name(entry.key, RECORD).decode()
-            record = layout.record(entry, endings.get(layout.ending(name)), self._numbers)
-            if record is None:
-                log.warning("what etcd has of the name %r was altered, and is not taken", name)
-            else:
+        for entry in reader.good(reader.below(layout.folder(RECORD))):
+            ending = endings.get(layout.ending(layout.name(entry.key, RECORD).decode()))
+            if (record := layout.record(entry, ending, self._numbers)) is not None:
                 records.append(record)
         quarantine = {
             layout.name(entry.key, QUARANTINE): layout.content(entry)
-            for entry in self._read(layout.folder(QUARANTINE))
+            for entry in reader.good(reader.below(layout.folder(QUARANTINE)))
         }
-        used = {layout.digest_of_use(entry.key) for entry in self._read(layout.uses, keys_only=True)}
-        definitions = self._read(layout.folder(DEFINITION), keys_only=True)
-        self._defined = {layout.name(entry.key, DEFINITION) for entry in definitions}
+        used = reader.digests(layout.uses, layout.digest_of_use)
+        self._defined = reader.digests(layout.folder(DEFINITION), lambda key: layout.name(key, DEFINITION))
         self._unreferred = self._defined - used
+        self._revision = max(self._revision, reader.revision)
         last_epoch = max([self._numbers.epoch(self._revision), *(record.epoch for record in records)])
         marks = {mark: until for mark, until in quarantine.items() if until}
         registries = {
             layout.id_in(entry.key, layout.registries): address
-            for entry in self._read(layout.registries)
+            for entry in reader.good(reader.below(layout.registries))
             if (address := layout.address(entry)) is not None
         }
-        keys = self._read(layout.workers, keys_only=True)
-        workers = frozenset(layout.id_in(entry.key, layout.workers) for entry in keys)
+        living = reader.good(reader.below(layout.workers))
+        workers = frozenset(layout.id_in(entry.key, layout.workers) for entry in living)
         known_until = self._numbers.epoch(began)
         return Contents(records, last_epoch, marks, registries, workers, known_until), began
 
     def find_snapshot(self, name: str) -> Snapshot | None:
-        return self._layout.snapshot(self._read_one(self._layout.key(SNAPSHOT + name.encode())))
+        content = self._reader.content(self._layout.key(SNAPSHOT + name.encode()))
+        return None if content is None else Snapshot(*unpack(content))
 
     def find_definition(self, digest: bytes) -> Definition | None:
-        entry = self._read_one(self._layout.key(DEFINITION + digest))
-        content = None if entry is None else self._layout.open(entry)
+        content = self._reader.content(self._layout.key(DEFINITION + digest))
         return None if content is None else Definition.unpack(content)
 
     def close(self) -> None:
@@ -118,29 +116,11 @@ class EtcdStore(GroupedStore):
         self.sharing.close()
         self._client.close()
 
-    # ---- reading -------------------------------------------------------------------------------------
-
-    def _read(self, folder: bytes, *, keys_only: bool = False, page: int = PAGE) -> Iterator[Entry]:
-        """All entries whose keys begin so, as they were at one moment."""
-        key, end, revision, more = folder, operations.end_of(folder), 0, True
-        while more:
-            asked = operations.range_of(key, end, limit=page, revision=revision, keys_only=keys_only)
-            found = self._client.range(asked, PATIENCE)
-            yield from found.entries
-            revision, more = revision or found.revision, found.more
-            self._revision = max(self._revision, found.revision)
-            if found.entries:
-                key = found.entries[-1].key + b"\0"
-
-    def _read_one(self, key: bytes) -> Entry | None:
-        found = self._client.range(operations.range_of(key), PATIENCE).entries
-        return found[0] if found else None
-
     # ---- the start -----------------------------------------------------------------------------------
 
     def _open(self) -> Numbers:
         """The prefix, which is made if missing. Raises StoreError."""
-        mark = self._read_one(self._layout.mark) or self._make_mark()
+        mark = self._reader.one(self._layout.mark) or self._make_mark()
         numbers = self._check(mark)
         if self._layout.is_former(self._layout.sealed_part(mark)):
             self._seal_anew(numbers)
@@ -148,7 +128,7 @@ class EtcdStore(GroupedStore):
 
     def _check(self, mark: Entry) -> Numbers:
         """Raises StoreMismatch."""
-        where = f"the prefix {self._layout.prefix.decode().rstrip('/')} of etcd"
+        where = f"the prefix {self._layout.title} of etcd"
         if (version := self._layout.version(mark)) != VERSION:
             raise StoreMismatch(
                 f"{where} has version {version}, and this registry reads {VERSION}: "
@@ -162,18 +142,37 @@ class EtcdStore(GroupedStore):
         return Numbers(began)
 
     def _make_mark(self) -> Entry:
-        """The first registry that does has made it."""
-        key, value = self._layout.mark, self._layout.mark_value(int(time.time() * 1_000_000))
-        if_missing = operations.transaction([operations.unchanged(key, 0)], [operations.put(key, value)])
-        self._at_the_start([operations.nested(if_missing)])
-        mark = self._read_one(key)
-        assert mark is not None  # noqa: S101  # for the type checker
+        """The first registry that does has made it. Epochs that are counted anew would be given twice."""
+        names = self._layout.folder(RECORD)
+        began = int(time.time() * 1_000_000)
+        self._at_the_start([self._mark_if_missing(began, [operations.none_below(names)])])
+        mark = self._reader.one(self._layout.mark)
+        if mark is None:
+            raise StoreMismatch(
+                f"the prefix {self._layout.title} of etcd has names, but somebody has taken its mark away: "
+                "put a back-up back, or use another etcd-prefix"
+            )
         return mark
+
+    def _mark_if_missing(self, began: int, beside: Sequence[Comparison] = ()) -> Operation:
+        key = self._layout.mark
+        put = operations.put(key, self._layout.mark_value(began))
+        return operations.nested(operations.transaction([operations.unchanged(key, 0), *beside], [put]))
+
+    def _mark_again(self) -> None:
+        """Somebody has taken it away."""
+        log.warning(
+            "somebody has taken away the mark of the prefix %s of etcd: it is put back", self._layout.title
+        )
+        try:
+            self._client.transact([], [self._mark_if_missing(self._numbers.began)])
+        except (StoreError, InDoubt) as error:
+            log.warning("the mark is not there again: %s", error)
 
     def _seal_anew(self, numbers: Numbers) -> None:
         """All there is, and the mark when that is done."""
         for folder in self._layout.folders:
-            entries = self._read(folder, page=FEW)
+            entries = self._reader.below(folder, page=FEW)
             for together in sealed_anew(self._layout, numbers, entries):
                 self._at_the_start(together)
         self._at_the_start([operations.put(self._layout.mark, self._layout.mark_value(numbers.began))])
@@ -212,10 +211,14 @@ class EtcdStore(GroupedStore):
 
     def _write(self, group: list[Change]) -> list[Any]:
         attempts: list[Attempt] = [change.work for change in group]
+        rounds = 0
         deadline = time.monotonic() + (0.0 if self.failing else PATIENCE)
         while not all(attempt.done for attempt in attempts):
             left = [attempt for attempt in attempts if not attempt.done]
+            rounds += 1
             try:
+                if rounds > ROUNDS:
+                    raise StoreError("etcd has something else each time, so that nothing can be changed")
                 self._seat.renew(0.0)
                 self._go_on(left)
             except (InDoubt, StoreUnreachable) as error:

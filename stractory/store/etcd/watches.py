@@ -22,6 +22,10 @@ One that has nothing to tell says so only every ten minutes.
 """
 
 
+LINE_LIMIT = 64 * 1024 * 1024
+"""Most bytes of events that are told at once; where they have more, what there is now is read instead."""
+
+
 class Written(NamedTuple):
     """A key was written."""
 
@@ -53,43 +57,54 @@ def watch(client: Client, prefix: bytes, revision: int, quiet: float = QUIET_LIM
     while True:
         asked = operations.range_of(prefix, operations.end_of(prefix)) | {"start_revision": str(revision)}
         began = time.monotonic()
+        is_behind = False
         try:
             with client.watching(asked) as lines:
-                while True:
+                while not is_behind:
                     with gevent.Timeout(quiet, TimeoutError("nothing was heard for long")):
-                        line = lines.readline()
-                    events = _events(line)
+                        line = lines.readline(LINE_LIMIT)
+                    if len(line) == LINE_LIMIT:
+                        events: list[Event] = [Compacted(revision)]
+                    else:
+                        told = _result(line)
+                        client.identity.check(client.endpoints[0], told["header"], 0)
+                        events = _events(told)
+                        is_behind = (
+                            bool(told.get("created")) and int(told["header"]["revision"]) < revision - 1
+                        )
                     if events:
                         yield events
                     if events and isinstance(events[-1], Compacted):
+                        gevent.sleep(RETRY)
                         return
                     if events:
                         revision = max(revision, _last(events) + 1)
-        except (OSError, HTTPException, StoreUnreachable):
-            client.go_on()
+                    else:
+                        gevent.sleep(0)  # there may be more of these than the loop has turns
+        except (OSError, HTTPException, *operations.MALFORMED):
+            pass
+        client.go_on()
         gevent.sleep(max(0.0, RETRY - (time.monotonic() - began)))
+        if is_behind:  # late, or of a back-up: then this raises
+            client.range(operations.range_of(prefix))
 
 
-def _events(line: bytes) -> list[Event]:
-    """Raises StoreUnreachable where another member has to be asked."""
-    told = _parsed(line)
+def _result(line: bytes) -> dict[str, Any]:
+    """What a line tells. Raises StoreUnreachable where another member has to be asked, and MALFORMED."""
+    told: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}  # else it was cut off
     result: dict[str, Any] | None = told.get("result")
     if result is None:
         raise StoreUnreachable(f"a watch of etcd has ended: {told.get('error', 'its connection broke')}")
+    return result
+
+
+def _events(result: dict[str, Any]) -> list[Event]:
+    """Raises StoreError where etcd does not tell any."""
     if "compact_revision" in result:
         return [Compacted(int(result["compact_revision"]))]
     if result.get("canceled"):
         raise StoreError(f"etcd has ended a watch: {result.get('cancel_reason', 'it does not say why')}")
     return [_event(event) for event in result.get("events", ())]
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    """Nothing where it was cut off."""
-    try:
-        told: dict[str, Any] = json.loads(line)
-    except ValueError:
-        return {}
-    return told
 
 
 def _event(told: dict[str, Any]) -> Event:
