@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stractory.commands.config import Parser, Settings, choice, path
-from stractory.commands.values import endpoints
+from stractory.commands.values import endpoints, prefix
 from stractory.errors import ConfigError, StoreError
 from stractory.store.data_directory import DATABASE, DataDirectory, default_directory
 
@@ -56,7 +56,7 @@ def add_keeping_settings(parser: Parser) -> None:
         "store", type=choice(SQLITE, ETCD), default=SQLITE, help="what keeps it: a file in data-dir, or etcd"
     )
     parser.setting("etcd-endpoints", type=endpoints, help="where etcd is: URLs of its members, with commas")
-    parser.setting("etcd-prefix", default="/stractory", help="what all keys in etcd begin with")
+    parser.setting("etcd-prefix", type=prefix, default="/stractory", help="what all keys in etcd begin with")
     parser.setting("etcd-ca", type=path, help="a PEM file: whom https endpoints are to be certified by")
     parser.setting("etcd-cert", type=path, help="a PEM file: the certificate that etcd is shown")
     parser.setting("etcd-key", type=path, help="its key, unless etcd-cert has it as well")

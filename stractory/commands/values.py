@@ -108,16 +108,46 @@ class Endpoint(NamedTuple):
 
 def endpoints(text: str) -> tuple[Endpoint, ...]:
     """URLs with commas between them, without a path: ``http://127.0.0.1:2379, https://etcd-2:2379``."""
-    found = []
+    found: list[Endpoint] = []
     for url in (part.strip() for part in text.split(",")):
         scheme, _, where = url.partition("://")
         if scheme not in ("http", "https") or ":" not in where:
             raise ConfigError(f"{url!r} is not the URL of an endpoint, such as http://127.0.0.1:2379")
-        found.append(Endpoint(address(where.rstrip("/")), scheme == "http"))
+        endpoint = Endpoint(address(where.removesuffix("/")), scheme == "http")
+        if not endpoint.address.port:
+            raise ConfigError(f"{url!r} has no port")
+        if endpoint.address in [other.address for other in found]:
+            raise ConfigError(f"{endpoint.address} is there twice")
+        found.append(endpoint)
     return tuple(found)
 
 
 endpoints.__name__ = "urls"  # as --help shows it
+
+
+OF_CLUSTERS = frozenset(
+    {
+        *("names", "endings", "latest", "snapshots", "definitions", "uses", "quarantine"),
+        *("registries", "workers"),
+    }
+)
+"""What every cluster has in its prefix: another that has its own there would be within it."""
+
+_PREFIX_LIMIT = 255
+
+
+def prefix(text: str) -> str:
+    """What keys begin with: names with slashes between them, ``/stractory``."""
+    names = text.strip("/").split("/")
+    if not all(name == name.strip() and name.isprintable() and name for name in names):
+        raise ConfigError(f"{text!r} is not a prefix such as /stractory, of names that can be read")
+    if len(text) > _PREFIX_LIMIT:
+        raise ConfigError(f"a prefix has {_PREFIX_LIMIT} characters at most, and this one {len(text)}")
+    if within := OF_CLUSTERS.intersection(names):
+        raise ConfigError(
+            f"{text!r} may be in the prefix of another cluster: {min(within)!r} is a folder there"
+        )
+    return text.rstrip("/")
 
 
 def choice(*words: str) -> Callable[[str], str]:

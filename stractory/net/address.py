@@ -13,6 +13,10 @@ DEFAULT_HOST = "127.0.0.1"
 _ADDRESS = re.compile(r"((\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\s:/\[\],]*)):)?(?P<port>[0-9]{1,5})")
 
 
+_LABEL = 63
+"""Most characters between two dots of a name; with more, or none, whoever is to look it up has no answer."""
+
+
 class Address(NamedTuple):
     """A TCP address; also the (host, port) tuple that sockets take. ``host`` has no brackets."""
 
@@ -60,6 +64,10 @@ def address(text: str) -> Address:
             raise ConfigError(f"{text!r} is not an address: {ipv6!r} is not IPv6") from None
     if match["host"] == "":
         raise ConfigError(f"{text!r} names no host: write {port} for this machine, or host:{port}")
+    if match["host"] and not all(
+        0 < len(label) <= _LABEL for label in match["host"].removesuffix(".").split(".")
+    ):
+        raise ConfigError(f"{text!r} is not an address: no host has such a name")
     return Address(ipv6 or match["host"] or DEFAULT_HOST, port)
 
 

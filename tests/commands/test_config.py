@@ -550,6 +550,14 @@ def test_an_address_without_its_host(type: Callable[[str], object]) -> None:
     assert str(raised.value) == "':9000' names no host: write 9000 for this machine, or host:9000"
 
 
+@pytest.mark.parametrize("host", ["a..b", ".", ".a", "a" * 64, f"a.{'b' * 64}."])
+def test_a_name_that_no_host_has(host: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        address(f"{host}:9000")
+    assert str(raised.value) == f"'{host}:9000' is not an address: no host has such a name"
+    assert address(f"{'a' * 63}.b.:1").port == 1
+
+
 def test_an_address_that_is_there_twice() -> None:
     with pytest.raises(ConfigError, match=r"'9081,127\.0\.0\.1:9081' has 127\.0\.0\.1:9081 twice"):
         addresses("9081,127.0.0.1:9081")

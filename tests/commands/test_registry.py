@@ -8,7 +8,9 @@ import pytest
 
 from stractory.commands.keeping import audit_log, data_directory, warn_of_what_is_not_read
 from stractory.commands.registry import LARGEST_MESSAGE, make_parser
+from stractory.commands.values import OF_CLUSTERS
 from stractory.store.durable import DurableStore
+from stractory.store.etcd.layout import Layout
 from stractory.wire.codec import MESSAGE_LIMIT
 
 
@@ -80,6 +82,29 @@ def test_where_etcd_is() -> None:
             ["--store=etcd", "--etcd-endpoints=127.0.0.1:2379"],
             "--etcd-endpoints: '127.0.0.1:2379' is not the URL of an endpoint, such as http://127.0.0.1:2379",
         ),
+        (
+            ["--store=etcd", "--etcd-endpoints=http://localhost:1, http://127.0.0.1:1, https://127.0.0.1:1/"],
+            "--etcd-endpoints: 127.0.0.1:1 is there twice",
+        ),
+        (
+            ["--store=etcd", "--etcd-endpoints=http://[::1]:0"],
+            "--etcd-endpoints: 'http://[::1]:0' has no port",
+        ),
+        *(
+            (
+                [*ETCD, f"--etcd-prefix={prefix}"],
+                f"--etcd-prefix: {prefix!r} is not a prefix such as /stractory, of names that can be read",
+            )
+            for prefix in ("", "/", "//", " /a", "/a /b", "/a//b", "/a\nb", "/\udcff")
+        ),
+        (
+            [*ETCD, "--etcd-prefix=/a/names"],
+            "--etcd-prefix: '/a/names' may be in the prefix of another cluster: 'names' is a folder there",
+        ),
+        (
+            [*ETCD, f"--etcd-prefix=/{'a' * 300}"],
+            "--etcd-prefix: a prefix has 255 characters at most, and this one 301",
+        ),
     ],
 )
 def test_settings_of_etcd_that_cannot_be_meant(
@@ -89,6 +114,14 @@ def test_settings_of_etcd_that_cannot_be_meant(
         make_parser().parse(arguments, {})
     assert exit.value.code == 2
     assert capsys.readouterr().err == f"stractory: {told}\n"
+
+
+def test_no_prefix_is_within_that_of_another_cluster() -> None:
+    layout = Layout("/a", [])
+    folders = {*layout.folders, layout.registries, layout.workers}
+    assert {folder.decode() for folder in folders} == {f"/a/{name}/" for name in OF_CLUSTERS}
+    for good in ("/stractory2", "/a b", "/ä", "stractory", "/a/b/"):
+        assert make_parser().parse([*ETCD, f"--etcd-prefix={good}"], {}).etcd_prefix == good.rstrip("/")
 
 
 def test_names_that_are_left_in_a_file_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

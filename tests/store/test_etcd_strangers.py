@@ -141,7 +141,7 @@ def test_a_registry_hears_of_others_whatever_strangers_write(
         site.do(operations.delete(site.key(folder, name)))
     create(other, "room", 5)
     green_until(lambda: hearing.hears("room"))
-    wrong = [news for news in hearing.news if isinstance(news, (WorkerThere, Anew))]
+    wrong: list[News] = [news for news in hearing.news if isinstance(news, (WorkerThere, Anew))]
     wrong += [news for news in hearing.news if isinstance(news, Quarantined) and news.until]
     wrong += [
         news for news in hearing.news if isinstance(news, RegistryThere) and news.id != other.sharing.id
