@@ -27,6 +27,7 @@ from stractory.registry.away import AWAY_LIMIT
 from stractory.registry.directory import Directory
 from stractory.registry.records import UNKNOWN_MAKING, State
 from stractory.registry.service import Registry
+from stractory.store.etcd.sharing import EtcdSharing
 from stractory.store.interface import Record, Snapshot, Store
 from stractory.wire.life import Phase, Report, Terms
 from tests.registry.test_service import DEFINITION, LIMIT, FakeWorker, create, look_up, outcome
@@ -94,6 +95,18 @@ def begin(series: Series, restart: str = "never", snapshot: str = "none", **wher
     creating = outcome(create, registry, restart=restart, snapshot=snapshot)
     worker.told("create").answer.set()
     return registry, worker, creating.get(timeout=LIMIT)
+
+
+def give_up(registry: Registry, worker: FakeWorker) -> None:
+    """No registry has heard it for the length of a lease."""
+    sharing = registry.members._sharing
+    if isinstance(sharing, EtcdSharing):
+        worker.worker.last_beat -= registry.members.lease
+        presence = sharing.presence
+        presence._client.revoke(presence._lease_of(worker.id))
+        green_until(lambda: registry._directory.find_worker(worker.id) is None)
+    else:
+        registry.members._bury(worker.worker, proved=False)
 
 
 def life_of(registry: Registry):
@@ -600,7 +613,7 @@ def test_what_was_destroyed_out_of_reach_is_forgotten_some_time(series: Series) 
     registry, worker, _ = begin(series)
     registry._directory.unlink(worker.worker)
     registry.destroy("room", LIMIT)
-    registry.members._bury(worker.worker, proved=False)
+    give_up(registry, worker)
     assert registry._directory.expired(time.monotonic() + AWAY_LIMIT + LIMIT) == []
     assert series.start().list_actors("*") == []
 
@@ -613,7 +626,7 @@ def test_what_was_destroyed_out_of_reach_leaves_its_name(series: Series) -> None
     registry._directory.unlink(worker.worker)
     ending = outcome(registry.destroy, "room", LIMIT)
     worker.told("destroy")  # which does not arrive
-    registry.members._bury(worker.worker, proved=False)
+    give_up(registry, worker)
     assert ending.get(timeout=LIMIT) is None
     other = FakeWorker(registry, b"2")
     creating = outcome(create, registry, create_id=b"new", restart="always", snapshot="each call")
@@ -629,7 +642,7 @@ def test_what_was_destroyed_out_of_reach_leaves_its_name(series: Series) -> None
 def test_an_older_copy_of_what_was_destroyed_is_ended_by_the_next_registry(series: Series) -> None:
     registry, worker, _ = begin(series, "always", "each call")
     life = life_of(registry)
-    registry.members._bury(worker.worker, proved=False)
+    give_up(registry, worker)
     other = FakeWorker(registry, b"2")
     other.told("create").answer.set()
     assert look_up(registry, ["room"])[0] is not None
@@ -679,7 +692,7 @@ def test_a_worker_that_was_cut_off_changes_the_state_no_more(series: Series) -> 
     registry, worker, info = begin(series, "always", "each call")
     life = life_of(registry)
     assert registry.members.snapshot(worker.worker, "room", info.epoch, 1, b"one")
-    registry.members._bury(worker.worker, proved=False)
+    give_up(registry, worker)
     other = FakeWorker(registry, b"2")
     order = other.told("create")
     worker.register(Report(life, Phase.RUNNING))
