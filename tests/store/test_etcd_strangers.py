@@ -17,6 +17,7 @@ from stractory.store.etcd.store import EtcdStore
 from stractory.store.interface import (
     Anew,
     Begun,
+    Freed,
     News,
     Quarantined,
     RegistryThere,
@@ -24,7 +25,7 @@ from stractory.store.interface import (
     WorkerGone,
     WorkerThere,
 )
-from tests.store.test_store import ECHO, create
+from tests.store.test_store import ECHO, create, record
 from tests.support.etcd import Etcd
 from tests.support.green import green_until
 
@@ -169,6 +170,20 @@ def test_a_name_that_a_stranger_has_taken_is_free(site: Site) -> None:
     store = site.open()
     site.do(operations.put(site.key("names/room"), b"taken"), operations.put(site.key("latest/room"), b"x"))
     assert create(store, "room", 5)
+
+
+def test_an_end_takes_away_what_lies_in_the_place_of_its_name(site: Site) -> None:
+    """Others who know the name hear of its end."""
+    store, other = site.open(), site.open()
+    epoch = create(store, "room", 5)
+    hearing = Hearing(other)
+    site.do(operations.put(site.key("names/room"), site.there("names")[b"room"][:-1]))
+    assert not store.update(record("room", epoch)._replace(ending=True)).get()
+    assert b"room" in site.there("names")  # nothing else does
+    assert not store.delete("room", epoch).get()
+    assert site.there("names") == {}
+    green_until(lambda: any(isinstance(news, Freed) and news.name == "room" for news in hearing.news))
+    hearing.greenlet.kill()
 
 
 @pytest.mark.parametrize("folder", ["snapshots/room", f"definitions/{ECHO.digest.hex()}"])

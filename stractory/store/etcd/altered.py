@@ -15,19 +15,19 @@ _LONGEST = 200
 """Bytes of a key that are shown."""
 
 
-def _log(what: str, more: int) -> None:
-    others = f" (the last of {more} more such)" if more else ""
-    log.warning("what etcd has of %s was altered, and is not taken%s", what, others)
+def _log(text: str, more: int) -> None:
+    log.warning("%s%s", text, f" (the last of {more} more such)" if more else "")
 
 
 _told = Seldom(_log, AT_ONCE)
 
 
-def altered(what: str) -> None:
-    """Tell that this is not what a registry has written."""
-    _told.hear("altered", what)
-
-
 def altered_key(key: bytes) -> None:
-    """The same of a key."""
-    altered(f"the key {key[:_LONGEST].decode(errors='backslashreplace')!r}")
+    """Tell that what is there is not what a registry has written."""
+    shown = key[:_LONGEST].decode(errors="backslashreplace")
+    _told.hear("altered", f"what etcd has of the key {shown!r} was altered, and is not taken")
+
+
+def mark_taken_away(prefix: str) -> None:
+    """Tell that somebody has done that."""
+    _told.hear("mark", f"somebody has taken away the mark of the prefix {prefix} of etcd: it is put back")

@@ -93,6 +93,8 @@ class Attempt:
         view = View(self._layout, self._numbers, self._seen, self.name, next, known_as, self._by)
         self.made = self.change.make(view)
         self._tries = view.writes() if self.made else {}
+        if self.change.ends and not self.made:
+            self._tries = view.litter()
         self.unreferred = view.unreferred
         if not self._tries:
             self.done = True

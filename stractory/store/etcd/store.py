@@ -12,6 +12,7 @@ from gevent.event import AsyncResult
 
 from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreachable
 from stractory.store.etcd import operations
+from stractory.store.etcd.altered import mark_taken_away
 from stractory.store.etcd.attempts import Attempt, name_of
 from stractory.store.etcd.client import RETRY, Client, InDoubt
 from stractory.store.etcd.layout import VERSION, Layout, Numbers
@@ -161,9 +162,7 @@ class EtcdStore(GroupedStore):
 
     def _mark_again(self) -> None:
         """Somebody has taken it away."""
-        log.warning(
-            "somebody has taken away the mark of the prefix %s of etcd: it is put back", self._layout.title
-        )
+        mark_taken_away(self._layout.title)
         try:
             self._client.transact([], [self._mark_if_missing(self._numbers.began)])
         except (StoreError, InDoubt) as error:

@@ -85,6 +85,11 @@ class View:
                 found[there] = None if value is None else self._layout.sealed(there, pack(value))
         return found | self._uses
 
+    def litter(self) -> dict[bytes, bytes | None]:
+        """What lies there instead of the record, and is none: others wait until it goes."""
+        name = self._layout.key(self._name)
+        return {name: None} if self._there is None and self._seen.get(name) else {}
+
     def _writes_of(self, record: Record | None) -> dict[bytes, bytes | None]:
         """The name is written for a new life, and where more is different than that it is to end."""
         layout, name = self._layout, self._layout.key(self._name)
