@@ -54,15 +54,19 @@ class Directory(Lives):
         *,
         making: Making | None,
         ending: bool,
+        given_up: bool = False,
         now: float,
         by: bytes = b"",
     ) -> Worker:
         """What a registry before this one knew; its worker, which has the length of a lease to come back.
 
-        With ``making`` it may have been about to be made again, and is, if it has not begun. ``by``: the
-        registry that has promised it, if that is there.
+        With ``making`` it may have been about to be made again, and is, if it has not begun. What was
+        ``given_up`` has no name any more. ``by``: the registry that has promised it, if that is there.
         """
         worker = self._workers.get(id) or self._await(id, process, now)
+        if given_up:
+            worker.condemned.add(life)
+            return worker
         state = State.ENDING if ending else State.AWAITED
         replaces = life.epoch if making else None
         self._add(Actor(life, worker, state, making, replaces=replaces, promised_by=by))

@@ -80,6 +80,7 @@ class Ledger(Observer):
                 record.process,
                 making=Making(definition, dict(record.options)) if definition else None,
                 ending=record.ending,
+                given_up=record.given_up,
                 by=record.by if record.by in contents.registries else b"",
                 now=now,
             )
