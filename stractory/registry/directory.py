@@ -178,7 +178,8 @@ class Directory(Lives):
         worker = self.hear_of(id, now) or self._workers.get(id)
         if worker is None:
             worker = self._workers[id] = Worker(id, address, process, runtime, now)
-        worker.state, worker.last_beat, worker.parent = State.RUNNING, now, parent
+        worker.state, worker.parent = State.RUNNING, parent
+        worker.last_beat = worker.registered = now
         worker.address, worker.process, worker.runtime = address, process, runtime
         self._candidates.forget()
         before = dict(worker.actors)

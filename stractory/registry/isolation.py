@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable
 
 from stractory.errors import (
@@ -21,6 +22,9 @@ from stractory.net.calls import Calls
 from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
 from stractory.registry.records import Actor, State, Worker
+
+UNUSED = 10.0
+"""Seconds in which a registry uses a process that it has asked for, and the others hear of that."""
 
 
 class Isolation:
@@ -40,7 +44,6 @@ class Isolation:
         self._calls = calls
         self._has_peers = has_peers
         self._awaited: dict[bytes, str] = {}  # ids of processes that are to register, and for which name
-        self._seen_to: set[bytes] = set()  # ids of those that this registry has asked for
 
     # ---- beginning -------------------------------------------------------------------------------------
 
@@ -52,7 +55,6 @@ class Isolation:
         """
         id = os.urandom(16)
         self._awaited[id] = actor.name
-        self._seen_to.add(id)
         try:
             if (calls := self._calls(actor.worker.id)) is None:
                 raise ActorLost(f"worker {actor.worker.address} has no link to the registry")
@@ -60,6 +62,7 @@ class Isolation:
             while (child := self._directory.find_worker(id)) is None:
                 self._check(id, actor)
                 self._changes.wait(actor.name, deadline, "")
+            child.asked_here = True
             self._check(id, actor)
             actor.move_to(child)
             self._directory.observers.changed(actor)
@@ -103,16 +106,10 @@ class Isolation:
     def end_if_idle(self, worker: Worker) -> None:
         """As end(), if nothing is left to do for it, or it is to end what it has: the order may be lost."""
         idle = all(actor.is_ending for actor in worker.actors.values())
-        others = self._has_peers() and worker.id not in self._seen_to  # who may be about to use it
+        is_new = time.monotonic() - worker.registered < UNUSED
+        others = is_new and not worker.asked_here and self._has_peers()  # who may be about to use it
         if worker.parent and idle and worker.id not in self._awaited and not others:
             self._end(worker.parent, worker.id)
-
-    def see_to_all(self) -> None:
-        """A registry is gone that may have asked for some."""
-        for worker in list(self._directory.workers()):
-            if worker.parent:
-                self._seen_to.add(worker.id)
-                self.end_if_idle(worker)
 
     def _end(self, parent: bytes, id: bytes) -> None:
         if calls := self._calls(parent):
@@ -121,6 +118,5 @@ class Isolation:
 
     def child_ended(self, id: bytes) -> None:
         """A process has ended, which may be one that is waited for."""
-        self._seen_to.discard(id)
         if name := self._awaited.pop(id, None):
             self._changes.notify(name)

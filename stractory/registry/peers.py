@@ -277,7 +277,6 @@ class Peers(Observer):
         gevent.sleep(GRACE)
         if registry in self._registries:  # it stood still, and sees to them
             return
-        self._orders.isolation.see_to_all()
         for actor in self._directory.promised_by(registry):
             actor.promised_by = b""
             if actor.state is State.PENDING:

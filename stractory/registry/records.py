@@ -181,8 +181,9 @@ class Worker:
     ``condemned``: lives given up while it could not be told to end them; it may still report them.
     ``full``: it said that it has no room for more actors.
     ``abandoned``: what it had when its lease ran out, each taken back if it is the last of its name.
-    ``parent``: the id of the worker that started it for one isolated actor; of any other empty. ``key``: by
-    which it proved itself, and its clients' tickets are made; there is none as long as it never did.
+    ``parent``: the id of the worker that started it for one isolated actor, ``asked_here`` by this registry;
+    of any other empty. ``registered``: when it did last, by the monotonic clock. ``key``: by which it proved
+    itself, and its clients' tickets are made; there is none as long as it never did.
     ``kinds``: how many of its actors are of each.
     """
 
@@ -197,6 +198,8 @@ class Worker:
     condemned: set[Life] = field(default_factory=set)
     abandoned: dict[str, Life] = field(default_factory=dict)
     parent: bytes = b""
+    asked_here: bool = False
+    registered: float = 0.0
     key: Key | None = None
     kinds: Counter[str] = field(default_factory=Counter)
 

@@ -8,6 +8,7 @@ from gevent.queue import Queue
 from stractory.errors import ActorLost, ActorStartFailed, LinkClosed, NoWorkers, PlacementError, WorkerFull
 from stractory.net import process
 from stractory.net.process import Process
+from stractory.registry.isolation import UNUSED
 from stractory.registry.observer import Observer
 from stractory.registry.orders import Node
 from stractory.registry.records import State
@@ -234,6 +235,16 @@ def test_its_process_is_ended_though_its_worker_was_cut_off_when_it_was_destroye
 
 def test_a_process_without_an_actor_is_ended(registry, parent):
     child = Worker(registry, bytes(16), parent.id)
+    assert parent.told_to_end.get(timeout=LIMIT) == child.id
+
+
+def test_a_process_that_another_registry_has_asked_for_is_ended_when_that_does_not_use_it(registry, parent):
+    registry._orders.has_peers = lambda: True
+    child = Worker(registry, bytes(16), parent.id)
+    registry.members.beat(parent.worker, False, [child.id])
+    assert parent.told_to_end.empty()
+    child.worker.registered -= UNUSED
+    registry.members.beat(parent.worker, False, [child.id])
     assert parent.told_to_end.get(timeout=LIMIT) == child.id
 
 
