@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from stractory.errors import AuthError, LinkClosed, StractoryError
+from stractory.errors import AuthError, ConfigError, LinkClosed, ProtocolError, StractoryError
 from stractory.net import process
 from stractory.net.address import Address, address
 from stractory.net.answers import DEFAULT_TIMEOUT
@@ -38,6 +38,18 @@ A new registry waits for three times as long before it takes a name for free.
 
 GOODBYE_LIMIT = 2.0
 """Seconds that a registry has to acknowledge it."""
+
+
+REGISTRIES = 64
+"""Most that a worker takes from one: it dials each, for ever."""
+
+
+def _addresses(told: Any) -> tuple[Address, ...]:
+    """Of the registries that one has told of. Raises ProtocolError."""
+    try:
+        return tuple(address(text) for text in told[:REGISTRIES])
+    except (ConfigError, TypeError, AttributeError, LookupError) as error:
+        raise ProtocolError(f"malformed addresses of registries: {error}") from None
 
 
 class RegistryLink:
@@ -145,7 +157,7 @@ class RegistryLink:
         """What the registry answers to a sign of life: its time, and which registries there are."""
         self._last = sent
         self._standing.note_time(now, sent)
-        self.registries = tuple(address(text) for text in registries)
+        self.registries = _addresses(registries)
         self.known_as = self._own_among(self.registries)
 
     def _own_among(self, registries: Sequence[Address]) -> Address:

@@ -10,6 +10,7 @@ from stractory.net.address import address
 from stractory.proof import keys
 from stractory.wire.life import Phase, Report, Terms
 from stractory.worker import fence, membership, registry_link
+from stractory.worker.registry_link import REGISTRIES
 from stractory.worker.server import WorkerServer
 from tests.support.green import green_until
 from tests.worker.test_host import LIMIT, Room, definition, life
@@ -372,6 +373,21 @@ def test_one_that_is_told_of_twice_has_one_link(worker, network, monkeypatch):
     green_until(lambda: is_with(worker, THIRD))
     gevent.idle()
     assert dialled == [THIRD]
+
+
+def test_no_registry_has_it_dial_any_number_of_others(worker, network):
+    network[FIRST].registries = [f"127.0.0.1:{port}" for port in range(10_000, 20_000)]
+    beat(worker, FIRST)
+    assert len(worker.membership._links) <= REGISTRIES + 2
+
+
+@pytest.mark.parametrize("told", [[5], ["nowhere"], 5, [None], {"a": 1}])
+def test_addresses_that_are_none_end_no_link_for_good(make, network, told):
+    network[FIRST].registries = told
+    worker = make(FIRST)
+    green_until(lambda: len(network[FIRST].registered) > 1)
+    network[FIRST].registries = [str(FIRST)]
+    green_until(lambda: is_with(worker, FIRST))
 
 
 def test_who_is_in_the_settings_is_dialled_for_ever(worker, network):
