@@ -17,6 +17,7 @@ import ctypes  # noqa: F401  # so that die_with_parent() need not load it after 
 import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -41,11 +42,20 @@ PROGRAM = "etcd"
 HINT = "etcd is not installed: apt-get install etcd-server etcd-client"
 
 
+CHOSEN = range(12_000, 32_000)
+"""Ports that no connection is given of its own accord: one of the higher could be taken before it is used."""
+
+
 def free_ports(count: int) -> list[int]:
     """So many ports of loopback that nobody listens at."""
+    found: list[int] = []
     with ExitStack() as open_sockets:
-        taken = [open_sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [sock.getsockname()[1] for sock in taken]
+        while len(found) < count:
+            port = secrets.choice(CHOSEN)
+            with suppress(OSError):
+                open_sockets.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+    return found
 
 
 @cache
