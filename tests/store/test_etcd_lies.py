@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from stractory.errors import StoreError, StoreUnreachable
 from stractory.store.etcd import client as etcd_client
@@ -129,6 +130,24 @@ def test_lines_without_news_leave_a_turn_to_others(monkeypatch: pytest.MonkeyPat
             most = max(most, read[-1] - before)
         assert most == 1
         watching.kill()
+        client.close()
+
+
+def test_members_that_stand_still_do_not_hold_up_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them have the time of one request."""
+    monkeypatch.setattr(etcd_client, "REQUEST_LIMIT", 0.1)
+    asked: list[str] = []
+    silence = Event()
+
+    def answers(path: str, what: dict[str, Any]) -> Iterator[bytes]:
+        asked.append(path)
+        silence.wait()
+        yield b""
+
+    with false_etcd(answers) as endpoint:
+        client = Client([endpoint] * 20)
+        client.prefer_leader()
+        assert 1 <= len(asked) <= 2
         client.close()
 
 

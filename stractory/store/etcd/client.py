@@ -146,13 +146,15 @@ class Client:
             yield response
 
     def prefer_leader(self) -> None:
-        """Ask the member that leads first, from now on, if one of these does."""
-        for _ in range(len(self._members)):
-            with suppress(*FAILURES, *operations.MALFORMED):
-                told = json.loads(self._members[0].ask("/v3/maintenance/status", b"{}", REQUEST_LIMIT).body)
-                if "leader" in told and told["leader"] == told["header"]["member_id"]:
+        """Ask the member that leads first, from now on, if one of these does and says so in time.
+
+        All of them together have the time of one request: leases are not renewed meanwhile.
+        """
+        with gevent.Timeout(REQUEST_LIMIT, False):  # type: ignore[arg-type]  # as its documents say
+            for member in [*self._members]:
+                if _leads(member):
+                    self._members.rotate(-self._members.index(member))
                     return
-            self.go_on()
 
     def go_on(self) -> None:
         """The member that was asked is no good: ask another the next time."""
@@ -201,6 +203,14 @@ class Client:
                 last = error
         assert last is not None  # noqa: S101  # for the type checker: there is an endpoint
         raise last
+
+
+def _leads(member: Member) -> bool:
+    """Whether it does, and says so."""
+    with suppress(*FAILURES, *operations.MALFORMED):
+        told = json.loads(member.ask("/v3/maintenance/status", b"{}", REQUEST_LIMIT).body)
+        return "leader" in told and bool(told["leader"] == told["header"]["member_id"])
+    return False
 
 
 def _any(endpoint: str, body: bytes) -> bytes:
