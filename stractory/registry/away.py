@@ -24,13 +24,13 @@ class Away:
                 worker.condemned.add(actor.life)
         self._workers[worker.id] = worker
 
-    def take(self, id: bytes) -> tuple[Worker | None, list[str]]:
-        """It has come back; the names of what it had that nobody has taken meanwhile."""
+    def take(self, id: bytes) -> tuple[Worker | None, list[Life]]:
+        """It has come back; what it had of which nobody has taken the name meanwhile."""
         worker = self._workers.pop(id, None)
-        names = [*worker.abandoned] if worker else []
+        lives = [*worker.abandoned.values()] if worker else []
         if worker:
             worker.abandoned.clear()
-        return worker, names
+        return worker, lives
 
     def condemn(self, name: str) -> None:
         """What had this name does not get it back any more."""

@@ -14,6 +14,7 @@ from stractory.registry.observer import Observer
 from stractory.registry.records import Actor, Making, State, Worker
 from stractory.registry.turns import Turns
 from stractory.store.interface import Record, Snapshot, Store
+from stractory.wire.changes import WORKER_LOST
 from stractory.wire.definitions import Definitions
 from stractory.wire.life import NO_SNAPSHOTS, Life
 
@@ -231,13 +232,14 @@ class Ledger(Observer):
         turns = 0
         if actor.kept and not actor.ended_here:  # else nobody else may know
             turns = self.place(actor.name) + (actor.state in (State.ENDING, State.WAITING))
-        self._turns.leave(actor.life, turns, partial(self._take_out, actor))
+        dead = actor.lost_with if reason == WORKER_LOST else b""
+        self._turns.leave(actor.life, turns, partial(self._take_out, actor, dead))
 
-    def _take_out(self, actor: Actor) -> None:
+    def _take_out(self, actor: Actor, dead: bytes) -> None:
         if actor.life in actor.worker.condemned:  # it may run there: the next registry has to end it, too
             self._store.update(_given_up(actor))
         else:
-            self._store.delete(actor.name, actor.epoch)
+            self._store.delete(actor.name, actor.epoch, dead)
             for copy in self._directory.away.copies(actor.name):
                 self._store.adopt(_given_up(copy))
 

@@ -189,19 +189,22 @@ class Lives:
             self._free(actor, DESTROYED)
 
     def hear_of(self, id: bytes, now: float) -> Worker | None:
-        """A worker lives that was given up: what waits to be made again is there yet, for all that is known.
+        """A worker lives that was given up: what it had is there yet, for all that is known.
 
         None for a worker that was not given up.
         """
-        worker, names = self.away.take(id)
+        worker, lives = self.away.take(id)
         if worker is None:
             return None
         worker.state, worker.last_beat = State.LOST, now
         self._workers[id] = worker
-        lost = [actor for name in names if (actor := self._actors.get(name)) and actor.lost_with == id]
-        for actor in lost:
-            if actor.state is State.WAITING:
-                self._put_back(actor)
+        for life in lives:
+            known = self._actors.get(life.name)
+            if known is None and self.shared:  # the store frees no name of a worker that lives
+                self._over.pop(life.name, None)
+                self._add(Actor(life, worker, State.LOST))
+            elif known is not None and known.lost_with == id and known.state is State.WAITING:
+                self._put_back(known)
         for life in worker.condemned:  # which it is told to end
             if (actor := self._actors.get(life.name)) and actor.lost_with == id:
                 actor.lost_with = b""

@@ -44,11 +44,14 @@ log = logging.getLogger(__name__)
 RETRY = 1.0
 """Seconds after which the store is asked again."""
 
-OBJECTION = 0.5
-"""Seconds in which another registry may tell that it hears a worker that is said to be dead."""
+OBJECTION = 1 / 3
+"""Of a lease: in so long a registry that hears a worker tells so, though it is said to be dead."""
 
-SILENT = 0.75
-"""Of a lease: who was silent for so long has suspended what comes back, and is dead if the store says so."""
+SILENT, LATELY = 0.75, 2.0
+"""Of a lease: who was silent for so long has suspended what comes back, and is dead if the store says so.
+
+Who was not heard for twice a lease may be heard by others alone.
+"""
 
 LINKED = frozenset({State.RUNNING, State.LEAVING})
 """States of a worker that is heard."""
@@ -85,6 +88,7 @@ class Peers(Observer):
         self._silence = silence
         self._registries: dict[bytes, str] = dict(ledger.registries)
         self._living = set(ledger.living)
+        self._doubted: set[bytes] = set()  # said to be dead: others may object
         directory.observers.append(self)
         if sharing is not None:
             sharing.lease = directory.lease
@@ -110,7 +114,7 @@ class Peers(Observer):
 
     def lives(self, worker: Worker) -> bool:
         """Whether some registry may hear it, though this one does not."""
-        return worker.id in self._living
+        return worker.id in self._living or worker.id in self._doubted
 
     def rank(self, name: str) -> int:
         """How many turns this registry waits before it makes an actor again.
@@ -244,17 +248,21 @@ class Peers(Observer):
         worker = self._directory.find_worker(id)
         if worker is None:
             return
-        if proved or self._silence(worker) > SILENT * self._directory.lease:
+        leases = self._silence(worker) / self._directory.lease
+        linked = bool(worker.parent) or worker.state in LINKED
+        if proved or SILENT < leases < LATELY:
             self._bury(worker, proved)
-        elif self._sharing is not None and (worker.parent or worker.state in LINKED):
+        elif self._sharing is not None and linked and leases <= SILENT:
             gevent.spawn(self._sharing.worker_came, id)
         else:
+            self._doubted.add(id)
             gevent.spawn(self._bury_unless_it_lives, worker)
 
     def _bury_unless_it_lives(self, worker: Worker) -> None:
-        gevent.sleep(OBJECTION)
-        lives = worker.id in self._living or worker.id in self._orders.nodes
-        if not lives and self._directory.find_worker(worker.id) is worker:
+        gevent.sleep(OBJECTION * self._directory.lease)
+        self._doubted.discard(worker.id)
+        heard = worker.id in self._orders.nodes and self._silence(worker) <= SILENT * self._directory.lease
+        if not (heard or worker.id in self._living) and self._directory.find_worker(worker.id) is worker:
             self._bury(worker, False)
 
     def _registry_there(self, id: bytes, address: str) -> None:

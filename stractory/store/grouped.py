@@ -35,9 +35,9 @@ class Change:
     """``touches``: the entries it has to know. ``lasting``: it is tried until it is written.
 
     Of a creation ``draft`` is the epoch of the record, ``definition`` what that refers to, and ``worker`` the
-    id of its worker, ``dead`` that of another that must not live; it is ``fresh`` where nothing is to be
-    replaced. ``about``: the epoch of the life that something else is about, which may be such a draft, and
-    ``ends`` where nothing remains of that. ``work``: what the store makes of it.
+    id of its worker; it is ``fresh`` where nothing is to be replaced. ``about``: the epoch of the life that
+    something else is about, which may be such a draft, and ``ends`` where nothing remains of that, for
+    certain. ``dead``: the id of a worker that must not live. ``work``: what the store makes of it.
     """
 
     make: Callable[[Any], Any]
@@ -95,9 +95,9 @@ class GroupedStore(ABC):
         make = partial(rules.update, record=record)
         return self._hand_in(Change(make, _keys(record.name, RECORD), size=size, about=record.epoch))
 
-    def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
+    def delete(self, name: str, epoch: int, dead: bytes = b"") -> AsyncResult[bool]:
         make = partial(rules.delete, name=name, epoch=epoch)
-        return self._hand_in(Change(make, _keys(name, RECORD, LATEST), about=epoch, ends=True))
+        return self._hand_in(Change(make, _keys(name, RECORD, LATEST), about=epoch, ends=not dead, dead=dead))
 
     def save_snapshot(self, snapshot: Snapshot) -> AsyncResult[bool]:
         check_size(snapshot)

@@ -249,10 +249,11 @@ class Store(Protocol):
         the store numbers lives, since it may be another registry's.
         """
 
-    def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
+    def delete(self, name: str, epoch: int, dead: bytes = b"") -> AsyncResult[bool]:
         """Forget a name and its snapshot. False unless it has this epoch or one before it, as with update().
 
-        A definition goes with the last record that refers to it.
+        Nor is it done where the store knows that the worker with the id ``dead`` is alive. A definition goes
+        with the last record that refers to it.
         """
 
     def save_snapshot(self, snapshot: Snapshot) -> AsyncResult[bool]:

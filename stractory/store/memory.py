@@ -58,7 +58,7 @@ class MemoryStore:
     def update(self, record: Record) -> AsyncResult[bool]:
         return self._results[rules.update(self, record)]
 
-    def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
+    def delete(self, name: str, epoch: int, dead: bytes = b"") -> AsyncResult[bool]:
         return self._results[rules.delete(self, name, epoch)]
 
     def save_snapshot(self, snapshot: Snapshot) -> AsyncResult[bool]:

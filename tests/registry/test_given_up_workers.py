@@ -60,6 +60,26 @@ def test_what_another_registry_hears_is_where_it_was(sharing: Sharing) -> None:
     assert sharing.state("room") == (100, State.RUNNING)
 
 
+def test_what_does_not_come_back_is_where_it_was_as_well() -> None:
+    sharing = Sharing()
+    sharing.report("room", 100)
+    bury(sharing, proved=False)
+    assert sharing.state("room") is None
+    sharing.directory.hear_of(WORKER, 3.0)
+    assert sharing.state("room") == (100, State.LOST)
+    sharing.report("room", 100)
+    assert sharing.state("room") == (100, State.RUNNING)
+
+
+def test_what_was_freed_meanwhile_is_not_there() -> None:
+    sharing = Sharing()
+    sharing.report("room", 100)
+    bury(sharing, proved=False)
+    sharing.directory.forget("room", 102)
+    sharing.directory.hear_of(WORKER, 3.0)
+    assert sharing.state("room") is None
+
+
 def test_it_can_be_lost_again(sharing: Sharing) -> None:
     sharing.directory.hear_of(WORKER, 3.0)
     bury(sharing, proved=False)

@@ -89,17 +89,19 @@ class FakeSharing:
 
 
 class Watched(MemoryStore):
-    """``deleted``: the names."""
+    """``deleted``: the names; ``guards``: the workers that had to be dead for that."""
 
     lasting = True
 
     def __init__(self) -> None:
         super().__init__()
         self.deleted: list[str] = []
+        self.guards: list[bytes] = []
 
-    def delete(self, name: str, epoch: int) -> AsyncResult[bool]:
+    def delete(self, name: str, epoch: int, dead: bytes = b"") -> AsyncResult[bool]:
         self.deleted.append(name)
-        return super().delete(name, epoch)
+        self.guards.append(dead)
+        return super().delete(name, epoch, dead)
 
 
 @pytest.fixture
@@ -350,6 +352,44 @@ def test_who_does_not_hear_a_worker_waits_for_an_objection(
     assert state(registry) == ["awaited"]
     sharing.told.put(WorkerGone(b"far"))
     green_until(lambda: state(registry) == [])
+
+
+def test_who_has_had_no_link_to_a_worker_for_long_waits_for_an_objection(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    """Its silence here says nothing of what others hear."""
+    created(registry, worker)
+    registry._directory.unlink(worker.worker)
+    worker.worker.last_beat -= 60
+    for told in (WorkerGone(b"1"), WorkerThere(b"1")):
+        sharing.told.put(told)
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert state(registry) == ["lost"]
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: state(registry) == [])
+
+
+def test_while_an_objection_is_waited_for_a_worker_may_live(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "OBJECTION", LIMIT)
+    worker.worker.last_beat -= 60
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
+    assert registry.peers.lives(worker.worker)
+
+
+def test_a_name_is_taken_out_only_if_its_worker_is_dead_for_the_store_too(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    info = created(registry, worker)
+    worker.worker.last_beat -= registry.members.lease
+    sharing.told.put(WorkerGone(b"1"))
+    green_until(lambda: state(registry) == [])
+    registry.close()
+    assert (store.deleted, store.guards) == ([info.name], [b"1"])
 
 
 def test_what_another_has_given_a_later_life_ends_here(

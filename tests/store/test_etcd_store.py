@@ -289,6 +289,17 @@ def test_no_life_follows_one_whose_worker_lives(open: Open) -> None:
     assert green_until(lambda: first.create(record("room", epoch + 1), ECHO, epoch, before).get()) > epoch
 
 
+def test_a_name_is_not_taken_out_while_its_worker_lives(open: Open) -> None:
+    first, second = open(), open()
+    worker = record("room", 5).worker
+    second.sharing.worker_came(worker)
+    epoch = create(first, "room", 5)
+    refused, updated = first.delete("room", epoch, worker), first.update(record("room", epoch))
+    assert not refused.get() and updated.get()
+    second._client.revoke(second.sharing.presence._lease_of(worker))
+    assert first.delete("room", epoch, worker).get()
+
+
 def test_a_registry_tells_that_a_worker_is_dead_before_it_ends(
     open: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
