@@ -8,6 +8,7 @@ import resource
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, repeat
+from pathlib import Path
 
 import gevent
 import pytest
@@ -243,6 +244,14 @@ def test_a_client_that_shows_a_certificate(tmp_path_factory: pytest.TempPathFact
         ):
             with pytest.raises(StoreUnreachable, match=told):
                 Client(etcd.endpoints, others).range(operations.range_of(b"key"))
+
+
+def test_a_key_with_a_passphrase_is_not_asked_for(tmp_path: Path) -> None:
+    shown, key = signed_by(None, passphrase=b"secret")
+    (tmp_path / "cert").write_bytes(shown)
+    (tmp_path / "key").write_bytes(key)
+    with pytest.raises(ConfigError, match=r"the key for etcd in /.*/key has a passphrase"):
+        Client(["https://127.0.0.1:1"], Credentials(None, tmp_path / "cert", tmp_path / "key"))
 
 
 def test_certificates_that_are_not_there(tmp_path: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from socket import IPPROTO_TCP, TCP_NODELAY
@@ -66,11 +67,18 @@ class Security:
             else:
                 self.context.load_verify_locations(ca)
             if certificate is not None:
-                self.context.load_cert_chain(certificate, key)
+                self.context.load_cert_chain(
+                    certificate, key, password=partial(_passphrase, key or certificate)
+                )
         except OSError as error:
             why = error.strerror or getattr(error, "reason", None) or error
             files = ", ".join(str(file) for file in credentials if file is not None)
             raise ConfigError(f"the certificates for etcd ({files}) cannot be used: {why}") from None
+
+
+def _passphrase(key: Path) -> str:
+    """Asked for by OpenSSL, which else does so at the terminal. Raises ConfigError."""
+    raise ConfigError(f"the key for etcd in {key} has a passphrase, which nobody can give: take one without")
 
 
 class _Connection(HTTPConnection):
