@@ -24,6 +24,7 @@ from stractory.worker.host import Host
 from stractory.worker.isolation import Children
 from stractory.worker.registry_link import RETRY, RegistryLink
 from stractory.worker.standing import Standing
+from stractory.worker.strangers import Strangers
 from stractory.worker.voucher import Voucher
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Membership:
         self._serve = serve
         self._links: dict[Address, RegistryLink] = {}
         self._links_all = voucher is None  # see occupied()
+        self._strangers = Strangers()
         self._over: AsyncResult[AuthError | None] = AsyncResult()
         self._linked = Event()
         self._sequence = count(1)  # of all snapshots
@@ -107,6 +109,17 @@ class Membership:
         self._drop_doubles(link)
         linked = [link.address for link in self._all_linked()]
         self.standing.departed.forget(self._links, linked, boot_time() - self.standing.lease)
+        self._look_for_strangers()
+
+    def _look_for_strangers(self) -> None:
+        told = {link.known_as: link.registries for link in self._all_linked() if link.known_as is not None}
+        for one, other in self._strangers.find(told, boot_time(), self.standing.lease):
+            log.error(
+                "registries %s and %s do not know of each other: a name may be given away by both; "
+                "those of one cluster share a store (store = etcd, with the same etcd-prefix)",
+                one,
+                other,
+            )
 
     def _learn(self, told: Sequence[Address]) -> None:
         """Have a link to each. Who is not told of is let go when it cannot be reached.

@@ -412,6 +412,23 @@ def test_of_two_names_of_one_registry_one_is_dialled(make, network, monkeypatch)
     assert worker.membership.is_registered
 
 
+def test_registries_that_do_not_know_of_each_other_are_told_of_once(worker, network, caplog):
+    def beat_for(leases: int) -> None:
+        for _ in range(2 * leases):
+            network.now += LEASE / 2
+            beat(worker, FIRST)
+            beat(worker, SECOND)
+
+    network[FIRST].registries = [str(FIRST), str(SECOND)]  # and the second does not know it yet
+    beat_for(3)
+    assert "do not know of each other" not in caplog.text
+    network[FIRST].registries = [str(FIRST)]
+    beat_for(1)
+    assert "do not know of each other" not in caplog.text
+    beat_for(3)
+    assert caplog.text.count(f"registries {FIRST} and {SECOND} do not know of each other") == 1
+
+
 def test_those_of_a_process_for_an_actor_wait_until_it_is_there(make, network, monkeypatch):
     worker = make(FIRST, SECOND, running=False)
     monkeypatch.setattr(worker.membership, "_links_all", False)
