@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from stractory.http.changes import Changes
@@ -22,12 +23,16 @@ class Step(NamedTuple):
 
 
 class Picture:
-    """Of ``directory``, by who watches ``changes``. ``about``: what else is told of the registry."""
+    """Of ``directory``. ``about``: what else is told of the registry; ``registries``: where all are."""
 
-    def __init__(self, directory: Directory, loads: Loads, about: Row) -> None:
+    def __init__(
+        self, directory: Directory, loads: Loads, about: Row, registries: Callable[[], list[str]] = list
+    ) -> None:
         self._directory = directory
         self._loads = loads
         self._about = about
+        self._ask_registries = registries
+        self._registries: list[str] = []
         self._changes = Changes()
         self._workers: dict[str, Row] = {}
         self._busy: list[Rate] = []
@@ -39,6 +44,7 @@ class Picture:
         self._directory.observers.append(self._changes)
         self._workers = worker_rows(self._directory, self._loads.latest)
         self._named = total(self._directory) <= LIMIT
+        self._registries = self._ask_registries()
 
     def end(self) -> None:
         """From now on they are not, and nothing is kept."""
@@ -52,6 +58,7 @@ class Picture:
         return {
             "now": now,
             **self._about,
+            "registries": self._registries,
             "actors": actors,
             "limit": LIMIT,
             "workers": [*self._workers.values()],
@@ -60,13 +67,15 @@ class Picture:
 
     def step(self, now: float) -> Step:
         """What is different from the last step, or from the beginning."""
-        before, busy, named = self._workers, self._busy, self._named
+        before, busy, named, registries = self._workers, self._busy, self._named, self._registries
         actors, news = total(self._directory), self._changes.take()
         self._workers = worker_rows(self._directory, self._loads.latest)
         self._busy, self._named = self._loads.busy, actors <= LIMIT
+        self._registries = self._ask_registries()
         workers = [row for address, row in self._workers.items() if before.get(address) != row]
         gone = [address for address in before if address not in self._workers]
         tick = {"now": now, "actors": actors, "workers": workers, "gone": gone, **news._asdict()}
-        tick["busy"] = self._busy
-        changed = bool(workers or gone or news.births or news.deaths or self._busy != busy)
+        tick |= {"busy": self._busy, "registries": self._registries}
+        others = self._busy != busy or self._registries != registries
+        changed = bool(workers or gone or news.births or news.deaths or others)
         return Step(tick, changed, named != self._named or (self._named and not news.is_whole))

@@ -37,7 +37,9 @@ class Site:
         loads = Loads(registry.survey)
         self._registry = registry
         self._about = {"registry": str(server.address), "since": time.time()}
-        self._events = Events(Picture(directory, loads, self._about), loads, access.admits)
+        self._events = Events(
+            Picture(directory, loads, self._about, lambda: registry.peers.addresses), loads, access.admits
+        )
         self._access = access
         metrics = RegistryMetrics(directory, registry, server.links)
         health = Health(metrics.page, lambda: registry.obstacle)

@@ -29,7 +29,8 @@ class Site(Model):
     def __init__(self) -> None:
         super().__init__()
         self.loads = Loads(self.survey)
-        self.picture = Picture(self.directory, self.loads, ABOUT)
+        self.registries: list[str] = []
+        self.picture = Picture(self.directory, self.loads, ABOUT, lambda: self.registries)
 
     def begin(self) -> Any:
         self.picture.begin()
@@ -51,11 +52,21 @@ def test_the_state(site: Site) -> None:
     assert site.begin() == {
         "now": 1.0,
         **ABOUT,
+        "registries": [],
         "actors": 1,
         "limit": LIMIT,
         "workers": [*worker_rows(site.directory, {}).values()],
         "names": [["room", "stream", "127.0.0.1:1", "running", room.epoch]],
     }
+
+
+def test_registries_that_come_and_go(site: Site) -> None:
+    site.begin()
+    assert not site.picture.step(2.0).changed
+    site.registries = ["one:9000", "two:9000"]
+    step = site.picture.step(2.0)
+    assert step.changed and step.tick["registries"] == ["one:9000", "two:9000"]
+    assert not site.picture.step(2.0).changed
 
 
 def test_births_and_deaths(site: Site) -> None:
@@ -123,6 +134,7 @@ def test_only_what_is_different_is_told(site: Site) -> None:
             "died": [],
             "deaths": 0,
             "busy": [],
+            "registries": [],
         },
         changed=False,
         afresh=False,

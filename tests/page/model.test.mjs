@@ -37,19 +37,20 @@ const tick = (now, more = {}) => ({
   died: [],
   deaths: 0,
   busy: [],
+  registries: [],
   ...more,
 });
 
 function begun(names = [["a", "rpc", "h:1", "running", 1]], workers = [worker("h:1", { actors: 1 })]) {
   const model = new Model();
-  model.state({ now: 100, registry: "h:0", since: 1, actors: 1, limit: 2000, workers, names });
+  model.state({ now: 100, registry: "h:0", registries: [], since: 1, actors: 1, limit: 2000, workers, names });
   return model;
 }
 
 test("a state is taken whole", () => {
   const model = begun();
   assert.equal(model.names.get("a").worker, "h:1");
-  model.state({ now: 101, registry: "h:0", since: 1, actors: 5000, limit: 2000, workers: [], names: null });
+  model.state({ now: 101, registry: "h:0", registries: [], since: 1, actors: 5000, limit: 2000, workers: [], names: null });
   assert.equal(model.names, null);
   assert.equal(model.workers.size, 0);
 });

@@ -13,7 +13,9 @@ import stractory
 from tests.page.browser import Browser
 from tests.page.conftest import Shown
 from tests.support.actors import echo
-from tests.support.cluster import until
+from tests.support.cluster import REGISTRY_READY, Cluster, until
+from tests.support.etcd import Etcd, free_ports
+from tests.support.stores import settings_for
 
 EVIL = (
     "<img src=x onerror=document.title='hit'>",
@@ -291,3 +293,18 @@ def test_a_registry_that_comes_back(browser: Browser, real: Shown, name: str) ->
     assert not browser.text("#away")
     assert all("net::ERR" in complaint for complaint in browser.complaints())
     real.strac.destroy(name)
+
+
+def test_it_says_that_there_are_several_registries(browser: Browser, etcd: Etcd) -> None:
+    (port,) = free_ports(1)
+    settings = settings_for(etcd, etcd.new_prefix())
+    with Cluster(workers=0, registry_arguments=[f"--http=127.0.0.1:{port}", *settings]) as cluster:
+        browser.open(f"http://127.0.0.1:{port}/")
+        assert browser.text("#registry") == cluster.address
+        other = cluster.daemon("stractory", "--listen=127.0.0.1:0", "--data-dir=none", *settings)
+        address = other.wait_line(REGISTRY_READY).removeprefix(REGISTRY_READY)
+        until(lambda: browser.text("#registry") == f"{cluster.address}, one of 2")
+        assert browser.one("#registry").get_attribute("title") == f"{cluster.address}\n{address}"
+        assert other.end() == 0
+        until(lambda: browser.text("#registry") == cluster.address)
+        browser.driver.get("about:blank")  # or it complains of the end

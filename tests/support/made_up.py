@@ -104,6 +104,7 @@ class MadeUp:
                 "births": len(born),
                 "died": died[:LISTED],
                 "deaths": len(died),
+                "registries": [],
                 "busy": [[name, self.actors[name][4], self.rate(name)] for name in names],
             }
             self.told = (number, json.dumps(tick))
@@ -149,6 +150,7 @@ class MadeUp:
             "now": self.now,
             "registry": "127.0.0.1:9000",
             "since": self.since,
+            "registries": [],
             "actors": len(self.actors),
             "limit": NAMES_LIMIT,
             "workers": [self.worker(address) for address in self.workers],

@@ -22,11 +22,18 @@ const news = new News((text) => say(byId("news"), text));
 
 /** Let all show what changed. */
 function show(changes) {
-  say(byId("registry"), model.registry);
+  sayRegistry();
   web.update(changes);
   overview.update(changes);
   workers.update();
   news.add(changes);
+}
+
+/** Where the registry is that tells all this, and the others that share its names. */
+function sayRegistry() {
+  const { registry, registries } = model;
+  say(byId("registry"), registries.length > 1 ? `${registry}, one of ${registries.length}` : registry);
+  byId("registry").title = registries.join("\n");
 }
 
 /** Open the facts of a worker or actor, or close them. @param {import("./web.js").Mark | null} chosen */

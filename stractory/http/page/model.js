@@ -21,6 +21,8 @@ const actorOf = ([name, kind, worker, state, epoch]) => ({ name, kind, worker, s
 export class Model {
   constructor() {
     this.registry = "";
+    /** @type {string[]} Where all are that share a store; this one is among them, or there are no others. */
+    this.registries = [];
     this.since = 0;
     this.now = 0;
     this.total = 0;
@@ -39,6 +41,7 @@ export class Model {
     const changes = nothing();
     changes.whole = true;
     this.registry = data.registry;
+    this.registries = data.registries;
     this.since = data.since;
     this.now = data.now;
     this.total = data.actors;
@@ -60,6 +63,7 @@ export class Model {
   tick(data) {
     const changes = nothing();
     this.now = data.now;
+    this.registries = data.registries;
     this.total = data.actors;
     for (const told of data.workers) this.#worker(told, changes);
     for (const address of data.gone) {
