@@ -172,7 +172,10 @@ class Peers(Observer):
             gevent.sleep(RETRY)
 
     def _hear_at_last(self, news: News) -> None:
-        """It is told once: what the store does not answer about it just now is asked again."""
+        """It is told once: what the store does not answer about it just now is asked again.
+
+        And with others, which are none the worse for one that is not understood.
+        """
         level = logging.WARNING
         while True:
             try:
@@ -181,6 +184,9 @@ class Peers(Observer):
             except StoreError as error:
                 log.log(level, "what other registries do is not heard yet: %s", error)
                 level = logging.DEBUG
+            except Exception:
+                log.exception("what another registry does is not understood: %s", type(news).__name__)
+                return
             gevent.sleep(RETRY)
 
     def _hear(self, news: News) -> None:

@@ -66,12 +66,14 @@ class FakeSharing:
         self.dead: list[bytes] = []
         self.forgotten: list[bytes] = []
         self.joined: list[str] = []
+        self.asked = 0  # for news
 
     def join(self, address: str) -> None:
         self.joined.append(address)
         self.told.put(RegistryThere(self.id, address))
 
     def news(self) -> Iterator[News]:
+        self.asked += 1
         while True:
             yield self.told.get()
 
@@ -651,6 +653,21 @@ def test_what_waits_is_where_it_was_when_another_registry_hears_its_worker(
     green_until(lambda: state(registry) == ["lost"])
     (location,) = registry.lookup(["room"])
     assert location.epoch == info.epoch
+
+
+def test_what_is_not_understood_takes_nothing_else_along(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others that were written with it are told but once."""
+
+    def hear(digest: bytes, until: float) -> None:
+        raise KeyError(digest)
+
+    monkeypatch.setattr(registry._quarantine, "hear", hear)
+    for told in (Quarantined(b"", 0.0), begun(100)):
+        sharing.told.put(told)
+    green_until(lambda: state(registry) == ["pending"])
+    assert sharing.asked == 1
 
 
 def test_what_was_begun_while_all_was_read_anew_is_not_taken_for_over(

@@ -251,6 +251,17 @@ def test_a_registry_whose_seat_has_expired_writes_nothing(open: Open) -> None:
     assert [found.name for found in store.load().records] == ["room"]
 
 
+def test_who_has_a_new_seat_keeps_it_when_it_hears_of_the_end_of_the_old(open: Open) -> None:
+    store = open()
+    create(store, "room", 5)
+    old = store._seat._lease
+    store._client.revoke(old)
+    create(store, "hall", 6)
+    new = store._seat._lease
+    store._seat._lost(old)
+    assert new != old and (store._seat._lease, store._seat._is_stale) == (new, False)
+
+
 def test_a_registry_that_was_taken_for_gone_takes_a_new_seat(open: Open) -> None:
     store = open()
     create(store, "room", 5)

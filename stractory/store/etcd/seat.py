@@ -94,7 +94,8 @@ class Seat:
             self._client.revoke(lease)
 
     def _lost(self, lease: int) -> None:
-        self._lease, self._is_stale = 0, True
+        if lease == self._lease:  # else there is another by now
+            self._lease, self._is_stale = 0, True
 
     def _try_to_renew(self) -> None:
         if not self._lease:
