@@ -180,7 +180,8 @@ class Orders:
     def can_take_over(self, actor: Actor) -> bool:
         """Whether another registry has promised it, and it can be started from here."""
         promised = actor.state is State.PENDING and bool(actor.promised_by)
-        return promised and actor.worker.id in self.nodes
+        linked = actor.worker.id in self.nodes and actor.worker.state is not State.LOST
+        return promised and linked
 
     # ---- ending ----------------------------------------------------------------------------------------
 
@@ -223,6 +224,8 @@ class Orders:
             node.calls.call("destroy", actor.name, actor.epoch, call_timeout=None)
         except (StractoryError, OSError) as error:  # the worker says what became of it when it is back
             log.warning("actor %r on %s: %s", actor.name, actor.worker.address, error, extra=actor.fields)
+            if self.has_peers():  # or another sees to it
+                self._ledger.tell_end(actor)
         else:
             self.ended(actor)
 

@@ -13,7 +13,7 @@ import pytest
 from gevent.event import AsyncResult
 from gevent.queue import Queue
 
-from stractory.errors import ActorLost, ActorQuarantined, NoWorkers, StoreError
+from stractory.errors import ActorLost, ActorQuarantined, LinkClosed, NoWorkers, StoreError
 from stractory.registry import orders, peers, renewals, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
@@ -553,6 +553,41 @@ def test_who_was_asked_for_an_end_takes_the_name_out(
     registry.members.ended(worker.worker, asked_elsewhere.name, 100)
     assert registry.list_actors("*") == []
     assert store.deleted == [asked_here.name]
+
+
+def test_an_end_that_a_link_does_not_take_any_more_is_left_to_others(
+    registry: Registry,
+    worker: FakeWorker,
+    sharing: FakeSharing,
+    store: Watched,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    info = created(registry, worker)
+    green_until(registry.peers.there)
+
+    def call(method: str, *args: object, call_timeout: float | None) -> None:
+        raise LinkClosed("the wire is cut")
+
+    monkeypatch.setattr(worker, "call", call)
+    ending = outcome(registry.destroy, "room", LIMIT)
+    green_until(lambda: store.get(RECORD + b"room").ending)
+    sharing.told.put(Freed("room", info.epoch + 2))
+    assert ending.get(timeout=LIMIT) is None
+
+
+def test_a_creation_is_not_carried_out_over_a_link_that_has_ended(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing, store: Watched
+) -> None:
+    record = begun(100).record
+    store.adopt(record)
+    sharing.told.put(Begun(record))
+    gevent.idle()
+    registry._directory.unlink(worker.worker)
+    creating = outcome(create, registry, create_id=record.life.create_id)
+    gevent.idle()
+    assert worker.orders.empty()
+    registry.members.reported(worker.worker, Report(record.life, Phase.RUNNING))
+    assert creating.get(timeout=LIMIT).epoch == 100
 
 
 def test_a_name_that_another_is_to_take_out_can_be_created_at_once(
