@@ -184,6 +184,8 @@ class Ledger(Observer):
             with self._heard() as directory:
                 directory.give_up(actor)
         else:
+            if actor is None:  # its worker was given up here
+                self._directory.away.condemn(name)
             actor = None
         self._directory.all_told(name, epoch)
         return actor

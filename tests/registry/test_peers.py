@@ -394,6 +394,19 @@ def test_a_name_is_taken_out_only_if_its_worker_is_dead_for_the_store_too(
     assert (store.deleted, store.guards) == ([info.name], [b"1"])
 
 
+def test_what_another_gives_up_is_not_there_any_more_when_its_worker_is_heard_again(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    worker.worker.last_beat -= registry.members.lease
+    for told in (WorkerGone(b"1"), GivenUp("room", info.epoch), WorkerThere(b"1")):
+        sharing.told.put(told)
+    green_until(lambda: [found.state for found in registry.list_workers()] == ["lost"])
+    assert state(registry) == []
+    worker.register(Report(life(info.epoch, b"first"), Phase.RUNNING))
+    assert worker.told("destroy").args == ("room", info.epoch)
+
+
 def test_what_another_has_given_a_later_life_ends_here(
     registry: Registry, worker: FakeWorker, sharing: FakeSharing
 ) -> None:
