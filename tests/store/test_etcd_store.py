@@ -13,6 +13,7 @@ from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreacha
 from stractory.store import grouped
 from stractory.store.etcd import operations, reading
 from stractory.store.etcd import presence as etcd_presence
+from stractory.store.etcd import sharing as etcd_sharing
 from stractory.store.etcd import store as etcd_store
 from stractory.store.etcd.client import Client, InDoubt
 from stractory.store.etcd.store import EtcdStore
@@ -268,6 +269,25 @@ def test_a_registry_that_was_taken_for_gone_takes_a_new_seat(open: Open) -> None
     store._client.revoke(store._seat._lease)
     assert create(store, "hall", 5)
     assert store._reader.one(store._layout.registry(store._seat.id)) is not None
+
+
+def test_a_registry_that_cannot_say_where_it_is_does_so_later(
+    open: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it writes nothing else: it may have no workers before."""
+    monkeypatch.setattr(etcd_sharing, "RETRY", 0.0)
+    store, other = open(), open()
+    renew = store._seat.renew
+    failures = [StoreUnreachable("etcd does not answer")] * 2
+
+    def fail_at_first(patience: float) -> None:
+        if failures:
+            raise failures.pop()
+        renew(patience)
+
+    monkeypatch.setattr(store._seat, "renew", fail_at_first)
+    store.sharing.join("127.0.0.1:9000")
+    green_until(lambda: "127.0.0.1:9000" in other.load().registries.values())
 
 
 def test_an_end_that_is_told_by_a_draft_is_not_that_of_anothers_life(open: Open) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
+import gevent
+
 from stractory.errors import StoreError
 from stractory.store.etcd import operations
 from stractory.store.etcd.client import Client
@@ -15,6 +17,9 @@ from stractory.store.etcd.seat import Seat
 from stractory.store.interface import Contents, News
 
 log = logging.getLogger(__name__)
+
+RETRY = 1.0
+"""Seconds after which a registry tells again where it is."""
 
 
 class EtcdSharing:
@@ -39,6 +44,7 @@ class EtcdSharing:
         self._layout = layout
         self._watching = client.another()
         self._seat = seat
+        self._joining: gevent.Greenlet[[], None] | None = None
         self._read = read
         self._feed = Feed(self._watching, layout, numbers, read, mark_again)
 
@@ -57,11 +63,25 @@ class EtcdSharing:
 
     def join(self, address: str) -> None:
         self._seat.announce(Place(address, float(self.lease)))
+        if self._joining is not None:
+            self._joining.kill()
+        if not self._has_joined(logging.WARNING):  # nor does a worker come before, or anything change
+            self._joining = gevent.spawn(self._join)
+
+    def _join(self) -> None:
+        while True:
+            gevent.sleep(RETRY)
+            if self._has_joined(logging.DEBUG):
+                return
+
+    def _has_joined(self, level: int) -> bool:
         try:
             self._seat.renew(0.0)
             self._compare_leases()
-        except StoreError as error:  # with the next change
-            log.warning("the other registries do not know yet where this one is: %s", error)
+        except StoreError as error:
+            log.log(level, "the other registries do not know yet where this one is: %s", error)
+            return False
+        return True
 
     def _compare_leases(self) -> None:
         """Of one that is silent each registry has to think the same. Raises StoreError."""
@@ -81,6 +101,8 @@ class EtcdSharing:
 
     def close(self) -> None:
         """Have the others know that this registry is no more."""
+        if self._joining is not None:
+            self._joining.kill()
         self.presence.close()
         self._watching.close()
         try:
