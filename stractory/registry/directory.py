@@ -123,6 +123,10 @@ class Directory(Lives):
         self.away.condemn(name)
         self.all_told(name, epoch)
 
+    def names(self) -> set[str]:
+        """Those of all actors, and of those which are over and of which others may tell yet."""
+        return {*self._actors, *self._over}
+
     def all_told(self, name: str, epoch: int) -> None:
         """Nobody tells any more of lives up to this epoch."""
         if self._over.get(name, epoch + 1) <= epoch:

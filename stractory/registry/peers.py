@@ -310,8 +310,8 @@ class Peers(Observer):
             self._worker_there(id)
         self._quarantine.hear_all(contents.quarantine)
         there = {record.name for record in contents.records}
-        for actor in [actor for actor in self._directory.actors() if actor.name not in there]:
-            self._hear(Freed(actor.name, contents.known_until))
+        for name in self._directory.names() - there:
+            self._hear(Freed(name, contents.known_until))
         for record in contents.records:
             self._begun(record)
 

@@ -732,6 +732,17 @@ def test_what_was_begun_while_all_was_read_anew_is_not_taken_for_over(
     green_until(lambda: state(registry) == [])
 
 
+def test_of_what_is_over_nothing_is_remembered_when_all_was_read_anew(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    info = created(registry, worker)
+    registry.members.ended(worker.worker, "room", info.epoch)
+    assert registry._directory.names() == {"room"}
+    others = {OTHER: "127.0.0.1:9100"}
+    sharing.told.put(Anew(Contents([], 0, {}, others, frozenset([b"1"]), known_until=info.epoch + 1)))
+    green_until(lambda: registry._directory.names() == set())
+
+
 def test_what_a_registry_that_stood_still_has_promised_is_not_ended(
     registry: Registry, worker: FakeWorker, sharing: FakeSharing
 ) -> None:
