@@ -29,7 +29,8 @@ class Ledger(Observer):
     Every name is in the store before a worker hears of it, and leaves it after its end. So a registry that is
     started anew may know names that are free, but none that is taken is unknown to it. Where several hear of
     an end, whoever has ordered it takes the name out at once, else the first in its order; the others only
-    see to it that this is done. ``place(name)``: how many are before this one in that order.
+    see to it that this is done. ``place(name)``: how many are before this one in that order, ``rank(name)``:
+    with whoever has ordered it.
 
     ``quarantined``: what recover() found of that, seconds since 1970 by the mark of a definition. Likewise
     ``registries``, the addresses of those that share the store by their ids, and ``living``, their workers.
@@ -45,6 +46,7 @@ class Ledger(Observer):
         self._hearing = False
         self._turns = Turns()
         self.place: Callable[[str], int] = lambda name: 0
+        self.rank = self.place
         directory.observers.append(self)
 
     @property
@@ -233,7 +235,8 @@ class Ledger(Observer):
             self._store.delete(actor.name, actor.replaces)
         turns = 0
         if actor.kept and not actor.ended_here:  # else nobody else may know
-            turns = self.place(actor.name) + (actor.state in (State.ENDING, State.WAITING))
+            ordered = actor.state in (State.ENDING, State.WAITING)
+            turns = self.rank(actor.name) if ordered else self.place(actor.name)
         dead = actor.lost_with if reason == WORKER_LOST else b""
         self._turns.leave(actor.life, turns, partial(self._take_out, actor, dead))
 

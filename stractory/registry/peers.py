@@ -117,9 +117,9 @@ class Peers(Observer):
         return worker.id in self._living or worker.id in self._doubted
 
     def rank(self, name: str) -> int:
-        """How many turns this registry waits before it makes an actor again.
+        """How many turns this registry waits before it makes an actor again, or takes out what was to end.
 
-        One for each that is to be first, and one in which others may tell that it has ended for good.
+        If there are others: one for each that is to be first, and one for whoever was asked to end it for good.
         """
         return 1 + self.place(name) if self.there() else 0
 
@@ -134,6 +134,7 @@ class Peers(Observer):
         """Tell the others where this registry is."""
         if self._sharing is not None:
             self._registries[self._sharing.id] = address
+            self._predecessor_gone(address, self._sharing.id)
             for other in self.addresses[1:]:
                 log.info("registry %s shares the store", other)
             self._sharing.join(address)
@@ -276,6 +277,13 @@ class Peers(Observer):
             does = "was started anew" if address in self._registries.values() else "shares the store"
             log.info("registry %s %s", address, does)
         self._registries[id] = address
+        self._predecessor_gone(address, id)
+
+    def _predecessor_gone(self, address: str, id: bytes) -> None:
+        """Who was at this address before is dead, though its lease is not over yet: nobody waits for that."""
+        alike = [other for other, where in self._registries.items() if where == address and other != id]
+        for other in alike if address else ():
+            self._registry_gone(other)
 
     def _registry_gone(self, id: bytes) -> None:
         if self._sharing is not None and id == self._sharing.id:  # taken for gone, as it stood still

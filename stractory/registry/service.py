@@ -58,7 +58,7 @@ class Registry:
         )
         self._orders.has_peers = self.peers.there
         self.members.lives, self._renewals.rank = self.peers.lives, self.peers.rank
-        ledger.place = self.peers.place
+        ledger.place, ledger.rank = self.peers.place, self.peers.rank
         self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain
         self.survey = Survey(directory, self._orders.nodes)
         self._definitions = Definitions()

@@ -74,7 +74,8 @@ def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting += [gevent.spawn(deep, number, gate) for number in range(stacks.DEEP)]
     gevent.idle()
     found = told()
-    assert len(found) <= stacks.MOST + 5
+    native = len(sys._current_frames())
+    assert len(found) <= stacks.MOST + native + 3
     assert found[-1][0].startswith("and ") and found[-1][0].endswith(" more stacks")
     gate.set()
     gevent.joinall(waiting)

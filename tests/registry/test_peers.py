@@ -139,6 +139,21 @@ def test_workers_are_told_of_all_registries_this_one_first(registry: Registry, s
     green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000"])
 
 
+def test_who_was_at_the_address_of_a_registry_before_it_is_nobodys_peer(
+    registry: Registry, worker: FakeWorker, sharing: FakeSharing
+) -> None:
+    sharing.told.put(begun(100))
+    green_until(lambda: state(registry) == ["pending"])
+    sharing.told.put(RegistryThere(b"anew", "127.0.0.1:9100"))
+    green_until(lambda: state(registry) == ["ending"])  # nobody knows whether it was ordered
+    assert registry.peers.count == 2
+    sharing.told.put(RegistryThere(b"killed", "127.0.0.1:9200"))
+    sharing.told.put(RegistryGone(b"anew"))
+    green_until(lambda: registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9200"])
+    registry.peers.join("127.0.0.1:9200")
+    assert registry.peers.count == 1 and not registry.peers.there()
+
+
 def test_registries_that_come_and_go_are_logged(
     registry: Registry, sharing: FakeSharing, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -296,8 +311,9 @@ def test_a_registry_that_stood_still_does_not_take_that_for_the_silence_of_its_w
 
 def test_a_registry_that_was_started_anew_is_told_of_once(registry: Registry, sharing: FakeSharing) -> None:
     sharing.told.put(RegistryThere(b"its next life", "127.0.0.1:9100"))
-    green_until(lambda: registry.peers.count == 3)
+    green_until(lambda: b"its next life" in registry.peers._registries)
     assert registry.peers.addresses == ["127.0.0.1:9000", "127.0.0.1:9100"]
+    assert registry.peers.count == 2
 
 
 def test_what_was_to_end_on_a_worker_that_another_knows_to_be_dead_is_over(
@@ -539,6 +555,21 @@ def test_of_what_dies_with_its_worker_the_first_registry_takes_the_name_out(
     gevent.idle()
     registry.close()
     assert store.deleted == [first.name]
+
+
+def test_a_registry_without_others_takes_out_at_once_what_was_to_end(
+    registry: Registry,
+    worker: FakeWorker,
+    store: Watched,
+    sharing: FakeSharing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "TURN", 1e9)
+    sharing.told.put(RegistryGone(OTHER))
+    green_until(lambda: not registry.peers.there())
+    registry.members.reported(worker.worker, Report(life(100), Phase.ENDING))
+    registry.members.ended(worker.worker, "room", 100)
+    assert store.deleted == ["room"]
 
 
 def test_what_the_first_registry_leaves_behind_is_taken_out_by_the_next(
