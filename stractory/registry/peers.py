@@ -119,7 +119,7 @@ class Peers(Observer):
     def rank(self, name: str) -> int:
         """How many turns this registry waits before it makes an actor again, or takes out what was to end.
 
-        If there are others: one for each that is to be first, and one for whoever was asked to end it for good.
+        If there are others: one for each that is to be first, and one for who was asked to end it for good.
         """
         return 1 + self.place(name) if self.there() else 0
 
