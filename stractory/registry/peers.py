@@ -1,8 +1,7 @@
 """The other registries that share the store: what they do there is known here as well.
 
-Each name is in every directory: as soon as the store tells of it, or its worker does, whichever is first. A
-worker is dead when no registry hears it any more; what it had is freed or made again by whichever registry is
-first. When a registry is gone, so are its promises: nobody knows whether it had them carried out.
+Each name is in every directory: as soon as the store tells of it, or its worker does, whichever is first.
+When a registry is gone, so are its promises: nobody knows whether it had them carried out.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
 
 import gevent
 
@@ -18,10 +16,11 @@ from stractory.errors import StoreError
 from stractory.registry.changes import Changes
 from stractory.registry.directory import Directory
 from stractory.registry.ledger import Ledger
+from stractory.registry.living import Living
 from stractory.registry.observer import Observer
 from stractory.registry.orders import Orders
 from stractory.registry.quarantine import Quarantine
-from stractory.registry.records import Actor, State, Worker
+from stractory.registry.records import Actor, State
 from stractory.store.interface import (
     Anew,
     Begun,
@@ -44,18 +43,6 @@ log = logging.getLogger(__name__)
 RETRY = 1.0
 """Seconds after which the store is asked again."""
 
-OBJECTION = 1 / 3
-"""Of a lease: in so long a registry that hears a worker tells so, though it is said to be dead."""
-
-SILENT, LATELY = 0.75, 2.0
-"""Of a lease: who was silent for so long has suspended what comes back, and is dead if the store says so.
-
-Who was not heard for twice a lease may be heard by others alone.
-"""
-
-LINKED = frozenset({State.RUNNING, State.LEAVING})
-"""States of a worker that is heard."""
-
 GRACE = 3.0
 """Seconds in which workers tell what a registry that is gone has had them start."""
 
@@ -63,8 +50,7 @@ GRACE = 3.0
 class Peers(Observer):
     """Of the registry ``sharing``; of one that shares nothing there are none. Observes ``directory``.
 
-    ``bury`` is told of workers that are dead, and whether that is proved. ``silence``: seconds since one was
-    heard.
+    ``living`` is told what they tell of workers.
     """
 
     def __init__(
@@ -75,8 +61,7 @@ class Peers(Observer):
         quarantine: Quarantine,
         changes: Changes,
         sharing: Sharing | None,
-        bury: Callable[[Worker, bool], None],
-        silence: Callable[[Worker], float],
+        living: Living,
     ) -> None:
         self._directory = directory
         self._ledger = ledger
@@ -84,11 +69,8 @@ class Peers(Observer):
         self._quarantine = quarantine
         self._changes = changes
         self._sharing = sharing
-        self._bury = bury
-        self._silence = silence
+        self._living = living
         self._registries: dict[bytes, str] = dict(ledger.registries)
-        self._living = set(ledger.living)
-        self._doubted: set[bytes] = set()  # said to be dead: others may object
         directory.observers.append(self)
         if sharing is not None:
             sharing.lease = directory.lease
@@ -111,10 +93,6 @@ class Peers(Observer):
     def there(self) -> bool:
         """Whether there are any."""
         return self._sharing is not None and bool(self._registries.keys() - {self._sharing.id})
-
-    def lives(self, worker: Worker) -> bool:
-        """Whether some registry may hear it, though this one does not."""
-        return worker.id in self._living or worker.id in self._doubted
 
     def rank(self, name: str) -> int:
         """How many turns this registry waits before it makes an actor again, or takes out what was to end.
@@ -204,9 +182,9 @@ class Peers(Observer):
             case Quarantined(digest, until):
                 self._quarantine.hear(digest, until)
             case WorkerThere(id):
-                self._worker_there(id)
+                self._living.hear_there(id)
             case WorkerGone(id, proved):
-                self._worker_gone(id, proved)
+                self._living.hear_gone(id, proved)
             case RegistryThere(id, address):
                 self._registry_there(id, address)
             case RegistryGone(id):
@@ -241,37 +219,6 @@ class Peers(Observer):
             self._orders.end_there(actor)
         self._changes.notify(name)
 
-    def _worker_there(self, id: bytes) -> None:
-        self._living.add(id)
-        if self._directory.hear_of(id, time.monotonic()):
-            self._changes.notify_all()
-
-    def _worker_gone(self, id: bytes, proved: bool = False) -> None:
-        """A store that stood still itself tells that of workers which live: who hears one objects.
-
-        The others wait for that.
-        """
-        self._living.discard(id)
-        worker = self._directory.find_worker(id)
-        if worker is None:
-            return
-        leases = self._silence(worker) / self._directory.lease
-        linked = bool(worker.parent) or worker.state in LINKED
-        if proved or SILENT < leases < LATELY:
-            self._bury(worker, proved)
-        elif self._sharing is not None and linked and leases <= SILENT:
-            gevent.spawn(self._sharing.worker_came, id)
-        else:
-            self._doubted.add(id)
-            gevent.spawn(self._bury_unless_it_lives, worker)
-
-    def _bury_unless_it_lives(self, worker: Worker) -> None:
-        gevent.sleep(OBJECTION * self._directory.lease)
-        self._doubted.discard(worker.id)
-        heard = worker.id in self._orders.nodes and self._silence(worker) <= SILENT * self._directory.lease
-        if not (heard or worker.id in self._living) and self._directory.find_worker(worker.id) is worker:
-            self._bury(worker, False)
-
     def _registry_there(self, id: bytes, address: str) -> None:
         if address and address != self._registries.get(id):
             does = "was started anew" if address in self._registries.values() else "shares the store"
@@ -281,8 +228,9 @@ class Peers(Observer):
 
     def _predecessor_gone(self, address: str, id: bytes) -> None:
         """Who was at this address before is dead, though its lease is not over yet: nobody waits for that."""
-        alike = [other for other, where in self._registries.items() if where == address and other != id]
-        for other in alike if address else ():
+        assert self._sharing is not None  # noqa: S101  # for the type checker
+        same = {other for other, where in self._registries.items() if where == address and address}
+        for other in same - {id, self._sharing.id}:
             self._registry_gone(other)
 
     def _registry_gone(self, id: bytes) -> None:
@@ -312,10 +260,7 @@ class Peers(Observer):
             self._hear(RegistryGone(id))
         for id, address in contents.registries.items():
             self._hear(RegistryThere(id, address))
-        for id in self._living - contents.workers:
-            self._worker_gone(id)
-        for id in contents.workers - self._living:
-            self._worker_there(id)
+        self._living.hear_all(contents.workers)
         self._quarantine.hear_all(contents.quarantine)
         there = {record.name for record in contents.records}
         for name in self._directory.names() - there:

@@ -15,6 +15,7 @@ from stractory.registry.changes import Changes, left
 from stractory.registry.directory import Directory
 from stractory.registry.draining import Draining
 from stractory.registry.ledger import Ledger
+from stractory.registry.living import Living
 from stractory.registry.members import Members
 from stractory.registry.orders import Orders
 from stractory.registry.peers import Peers
@@ -53,11 +54,12 @@ class Registry:
             directory, ledger, self._orders, self._renewals, self._quarantine, self._changes, store.sharing
         )
         bury, silence = self.members.given_up, self.members.silence
+        living = Living(directory, self._orders, self._changes, store.sharing, ledger.living, bury, silence)
         self.peers = Peers(
-            directory, ledger, self._orders, self._quarantine, self._changes, store.sharing, bury, silence
+            directory, ledger, self._orders, self._quarantine, self._changes, store.sharing, living
         )
         self._orders.has_peers = self.peers.there
-        self.members.lives, self._renewals.rank = self.peers.lives, self.peers.rank
+        self.members.lives, self._renewals.rank = living.lives, self.peers.rank
         ledger.place, ledger.rank = self.peers.place, self.peers.rank
         self.drain = Draining(directory, self._orders, self._renewals, self._changes).drain
         self.survey = Survey(directory, self._orders.nodes)

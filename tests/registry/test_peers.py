@@ -14,7 +14,7 @@ from gevent.event import AsyncResult
 from gevent.queue import Queue
 
 from stractory.errors import ActorLost, ActorQuarantined, LinkClosed, NoWorkers, StoreError
-from stractory.registry import orders, peers, renewals, turns
+from stractory.registry import living, orders, peers, renewals, turns
 from stractory.registry.directory import Directory
 from stractory.registry.quarantine import MARK
 from stractory.registry.service import Registry
@@ -119,7 +119,7 @@ def store() -> Watched:
 @pytest.fixture
 def registry(sharing: FakeSharing, store: Watched, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setattr(peers, "GRACE", 0.0)
-    monkeypatch.setattr(peers, "OBJECTION", 0.0)
+    monkeypatch.setattr(living, "OBJECTION", 0.0)
     store.sharing = sharing
     registry = Registry(Directory(random=chance()), store, settling=0)
     registry.define(DEFINITION.packed)
@@ -127,6 +127,14 @@ def registry(sharing: FakeSharing, store: Watched, monkeypatch: pytest.MonkeyPat
     sharing.told.put(RegistryThere(OTHER, "127.0.0.1:9100"))
     yield registry
     registry.close()
+
+
+def hear(sharing: FakeSharing, *told: News) -> None:
+    """Returns when the registry has heard all."""
+    for news in told:
+        sharing.told.put(news)
+    green_until(lambda: not sharing.told.qsize())
+    gevent.idle()
 
 
 def begun(epoch: int, worker: bytes = b"1") -> Begun:
@@ -154,6 +162,12 @@ def test_who_was_at_the_address_of_a_registry_before_it_is_nobodys_peer(
     assert registry.peers.count == 1 and not registry.peers.there()
 
 
+def test_two_at_one_address_do_not_end_each_other(registry: Registry, sharing: FakeSharing) -> None:
+    """A mistake in their settings: each would write that it is there as soon as the other has."""
+    hear(sharing, RegistryThere(b"twin", "127.0.0.1:9000"), RegistryThere(sharing.id, "127.0.0.1:9000"))
+    assert sharing.joined == ["127.0.0.1:9000"]
+
+
 def test_registries_that_come_and_go_are_logged(
     registry: Registry, sharing: FakeSharing, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,11 +175,8 @@ def test_registries_that_come_and_go_are_logged(
     sharing.told.put(RegistryThere(b"anew", "127.0.0.1:9100"))
     sharing.told.put(RegistryGone(OTHER))
     sharing.told.put(RegistryThere(b"third", ""))  # it does not say yet where it is
-    sharing.told.put(RegistryThere(b"third", "127.0.0.1:9200"))
-    sharing.told.put(RegistryThere(b"third", "127.0.0.1:9200"))
-    sharing.told.put(RegistryGone(b"third"))
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
+    there = RegistryThere(b"third", "127.0.0.1:9200")
+    hear(sharing, there, there, RegistryGone(b"third"))
     assert [record.getMessage() for record in caplog.records] == [
         "registry 127.0.0.1:9100 shares the store",
         "registry 127.0.0.1:9100 was started anew",
@@ -281,7 +292,7 @@ def test_a_worker_is_dead_when_no_registry_hears_it(
     created(registry, worker)
     assert sharing.came == [b"1"]
     sharing.told.put(WorkerThere(b"1"))
-    green_until(lambda: registry.peers.lives(worker.worker))
+    green_until(lambda: registry.members.lives(worker.worker))
     worker.worker.last_beat -= 60
     sharing.told.put(WorkerGone(b"1"))
     green_until(lambda: state(registry) == [])
@@ -352,9 +363,7 @@ def test_a_worker_whose_link_has_ended_is_not_heard(
 ) -> None:
     """Nor is it dead, for all that is known here, before its lease is over."""
     registry._directory.unlink(worker.worker)
-    sharing.told.put(WorkerGone(b"1"))
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
+    hear(sharing, WorkerGone(b"1"))
     assert sharing.came == [b"1"]
     assert [info.state for info in registry.list_workers()] == ["lost"]
 
@@ -363,10 +372,7 @@ def test_who_does_not_hear_a_worker_waits_for_an_objection(
     registry: Registry, sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sharing.told.put(begun(100, b"far"))
-    for told in (WorkerGone(b"far"), WorkerThere(b"far")):
-        sharing.told.put(told)
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
+    hear(sharing, WorkerGone(b"far"), WorkerThere(b"far"))
     assert state(registry) == ["awaited"]
     sharing.told.put(WorkerGone(b"far"))
     green_until(lambda: state(registry) == [])
@@ -379,10 +385,7 @@ def test_who_has_had_no_link_to_a_worker_for_long_waits_for_an_objection(
     created(registry, worker)
     registry._directory.unlink(worker.worker)
     worker.worker.last_beat -= 60
-    for told in (WorkerGone(b"1"), WorkerThere(b"1")):
-        sharing.told.put(told)
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
+    hear(sharing, WorkerGone(b"1"), WorkerThere(b"1"))
     assert state(registry) == ["lost"]
     sharing.told.put(WorkerGone(b"1"))
     green_until(lambda: state(registry) == [])
@@ -391,12 +394,10 @@ def test_who_has_had_no_link_to_a_worker_for_long_waits_for_an_objection(
 def test_while_an_objection_is_waited_for_a_worker_may_live(
     registry: Registry, worker: FakeWorker, sharing: FakeSharing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "OBJECTION", LIMIT)
+    monkeypatch.setattr(living, "OBJECTION", LIMIT)
     worker.worker.last_beat -= 60
-    sharing.told.put(WorkerGone(b"1"))
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
-    assert registry.peers.lives(worker.worker)
+    hear(sharing, WorkerGone(b"1"))
+    assert registry.members.lives(worker.worker)
 
 
 def test_a_name_is_taken_out_only_if_its_worker_is_dead_for_the_store_too(
@@ -755,9 +756,7 @@ def test_what_was_begun_while_all_was_read_anew_is_not_taken_for_over(
     info = created(registry, worker)
     others = {OTHER: "127.0.0.1:9100"}
     workers = frozenset([b"1"])
-    sharing.told.put(Anew(Contents([], info.epoch + 1, {}, others, workers, known_until=info.epoch - 1)))
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
+    hear(sharing, Anew(Contents([], info.epoch + 1, {}, others, workers, known_until=info.epoch - 1)))
     assert state(registry) == ["running"]
     sharing.told.put(Anew(Contents([], info.epoch + 1, {}, others, workers, known_until=info.epoch + 1)))
     green_until(lambda: state(registry) == [])
@@ -778,10 +777,7 @@ def test_what_a_registry_that_stood_still_has_promised_is_not_ended(
     registry: Registry, worker: FakeWorker, sharing: FakeSharing
 ) -> None:
     sharing.told.put(begun(100))
-    sharing.told.put(RegistryGone(OTHER))
-    sharing.told.put(RegistryThere(OTHER, "127.0.0.1:9100"))
-    green_until(lambda: not sharing.told.qsize())
-    gevent.idle()
+    hear(sharing, RegistryGone(OTHER), RegistryThere(OTHER, "127.0.0.1:9100"))
     assert (state(registry), worker.orders.qsize()) == (["pending"], 0)
 
 
