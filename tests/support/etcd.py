@@ -101,8 +101,10 @@ class Member:
             self._process = None
 
     def stop(self) -> None:
-        """SIGSTOP: it has its connections, and does nothing."""
+        """SIGSTOP: it has its connections, and does nothing. Returns when none of its threads does."""
         self._process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        until(lambda: all(_state(task) == "T" for task in tasks.iterdir()))
 
     def go_on(self) -> None:
         """SIGCONT; and where it was killed, start it."""
@@ -135,6 +137,11 @@ class Member:
         """Raises AssertionError, with its log, where it has ended."""
         ended = self._process is not None and self._process.poll() is not None
         assert not ended, self._log.read_text(errors="replace")[-2000:]
+
+
+def _state(task: Path) -> str:
+    """That of a thread, as the kernel has it: "T" for one that is stopped."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 class Etcd:
