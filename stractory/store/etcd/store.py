@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gevent
 from gevent.event import AsyncResult
 
-from stractory.errors import StoreError, StoreFull, StoreMismatch, StoreUnreachable
-from stractory.store.etcd import operations
-from stractory.store.etcd.altered import mark_taken_away
+from stractory.errors import StoreError, StoreFull, StoreUnreachable
+from stractory.store.etcd import mark, operations
 from stractory.store.etcd.attempts import Attempt, name_of
 from stractory.store.etcd.client import RETRY, Client, InDoubt
-from stractory.store.etcd.layout import VERSION, Layout, Numbers
-from stractory.store.etcd.operations import Comparison, Entry, Operation, Outcome
-from stractory.store.etcd.reading import FEW, PATIENCE, Reader
-from stractory.store.etcd.resealing import sealed_anew
+from stractory.store.etcd.layout import Layout
+from stractory.store.etcd.operations import Operation, Outcome
+from stractory.store.etcd.reading import PATIENCE, Reader
 from stractory.store.etcd.seat import Seat
 from stractory.store.etcd.sharing import EtcdSharing
 from stractory.store.grouped import Change, GroupedStore
@@ -60,14 +59,13 @@ class EtcdStore(GroupedStore):
         self._unreferred: set[bytes] = set()  # those that may have to go
         self._revision = 0  # the last that was heard of
         try:
-            self._numbers = self._open()
+            self._numbers = mark.opened(self._layout, self._reader, self._at_the_start)
         except BaseException:
             self._seat.close()
             client.close()
             raise
-        self.sharing = EtcdSharing(
-            client, self._layout, self._numbers, self._seat, self._read_all, self._mark_again
-        )
+        put_back = partial(mark.put_back, self._layout, self._numbers, client)
+        self.sharing = EtcdSharing(client, self._layout, self._numbers, self._seat, self._read_all, put_back)
 
     # ---- as in Store ---------------------------------------------------------------------------------
 
@@ -118,63 +116,6 @@ class EtcdStore(GroupedStore):
         self._client.close()
 
     # ---- the start -----------------------------------------------------------------------------------
-
-    def _open(self) -> Numbers:
-        """The prefix, which is made if missing. Raises StoreError."""
-        mark = self._reader.one(self._layout.mark) or self._make_mark()
-        numbers = self._check(mark)
-        if self._layout.is_former(self._layout.sealed_part(mark)):
-            self._seal_anew(numbers)
-        return numbers
-
-    def _check(self, mark: Entry) -> Numbers:
-        """Raises StoreMismatch."""
-        where = f"the prefix {self._layout.title} of etcd"
-        if (version := self._layout.version(mark)) != VERSION:
-            raise StoreMismatch(
-                f"{where} has version {version}, and this registry reads {VERSION}: "
-                "start the one that made it, or use another etcd-prefix"
-            )
-        if (began := self._layout.began(mark)) is None:
-            raise StoreMismatch(
-                f"{where} was made with another cluster key: start the registry with that, "
-                "or use another etcd-prefix"
-            )
-        return Numbers(began)
-
-    def _make_mark(self) -> Entry:
-        """The first registry that does has made it. Epochs that are counted anew would be given twice."""
-        names = self._layout.folder(RECORD)
-        began = int(time.time() * 1_000_000)
-        self._at_the_start([self._mark_if_missing(began, [operations.none_below(names)])])
-        mark = self._reader.one(self._layout.mark)
-        if mark is None:
-            raise StoreMismatch(
-                f"the prefix {self._layout.title} of etcd has names, but somebody has taken its mark away: "
-                "put a back-up back, or use another etcd-prefix"
-            )
-        return mark
-
-    def _mark_if_missing(self, began: int, beside: Sequence[Comparison] = ()) -> Operation:
-        key = self._layout.mark
-        put = operations.put(key, self._layout.mark_value(began))
-        return operations.nested(operations.transaction([operations.unchanged(key, 0), *beside], [put]))
-
-    def _mark_again(self) -> None:
-        """Somebody has taken it away."""
-        mark_taken_away(self._layout.title)
-        try:
-            self._client.transact([], [self._mark_if_missing(self._numbers.began)])
-        except (StoreError, InDoubt) as error:
-            log.warning("the mark is not there again: %s", error)
-
-    def _seal_anew(self, numbers: Numbers) -> None:
-        """All there is, and the mark when that is done."""
-        for folder in self._layout.folders:
-            entries = self._reader.below(folder, page=FEW)
-            for together in sealed_anew(self._layout, numbers, entries):
-                self._at_the_start(together)
-        self._at_the_start([operations.put(self._layout.mark, self._layout.mark_value(numbers.began))])
 
     def _at_the_start(self, then: Sequence[Operation]) -> None:
         """Do what may be done twice. Raises StoreError."""
