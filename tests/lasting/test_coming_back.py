@@ -250,5 +250,6 @@ def test_who_made_it_is_known_in_all_its_lives(cluster, strac):
     again = green_until(lambda: [info for info in strac.list("counter") if info.epoch > first.epoch])
     assert again[0].creator == first.creator != ""
     cluster.restart_registry()
+    gevent.idle()  # by now the client has seen that its link to the worker that was killed has ended
     assert strac.get("counter").add()
     assert strac.list("counter")[0].creator == first.creator
