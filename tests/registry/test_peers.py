@@ -684,9 +684,7 @@ def test_why_it_is_not_made_again_is_told(
     registry: Registry, worker: FakeWorker, store: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(renewals, "TURN", 0.0)
-    creating = outcome(create, registry, restart="always")
-    worker.told("create").answer.set()
-    creating.get(timeout=LIMIT)
+    created(registry, worker, restart="always")
 
     def failing(*record: object) -> AsyncResult[int]:
         raise StoreError("etcd has no quorum")
@@ -702,9 +700,7 @@ def test_what_the_store_does_not_let_begin_is_tried_again(
 ) -> None:
     monkeypatch.setattr(renewals, "TURN", 0.0)
     monkeypatch.setattr(orders, "HEARSAY", 0.0)
-    creating = outcome(create, registry, restart="always")
-    worker.told("create").answer.set()
-    creating.get(timeout=LIMIT)
+    created(registry, worker, restart="always")
     dead: list[bytes] = []
 
     def create_in_store(*asked: Any) -> AsyncResult[int | None]:
@@ -724,9 +720,7 @@ def test_what_the_store_does_not_let_begin_is_tried_again(
 def test_what_waits_is_where_it_was_when_another_registry_hears_its_worker(
     registry: Registry, worker: FakeWorker, sharing: FakeSharing
 ) -> None:
-    creating = outcome(create, registry, restart="always")
-    worker.told("create").answer.set()
-    info = creating.get(timeout=LIMIT)
+    info = created(registry, worker, restart="always")
     registry.members.given_up(worker.worker, False)
     assert state(registry) == ["waiting"]
     sharing.told.put(WorkerThere(b"1"))

@@ -112,8 +112,8 @@ def outcome(function, *args, **kwargs):
     return gevent.spawn(run)
 
 
-def created(registry, worker):
-    creating = outcome(create, registry, create_id=b"first")
+def created(registry, worker, **asked):
+    creating = outcome(create, registry, create_id=b"first", **asked)
     worker.told("create").answer.set()
     return creating.get(timeout=LIMIT)
 
